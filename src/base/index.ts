@@ -1,0 +1,9 @@
+// base: bytes, checksums, queues, randomness, and the ports to the outside world. Knows nothing of etcd.
+
+export * from "./bytes.js";
+export * from "./crc32c.js";
+export * from "./panic.js";
+export * from "./ports.js";
+export * from "./random.js";
+export * from "./ring.js";
+export * from "./wire.js";

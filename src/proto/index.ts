@@ -1,0 +1,6 @@
+// proto: the words on the wire. Schemas (schema/), types generated from them (gen/), and hand codecs of the hot messages.
+
+export * from "./errors.js";
+export * from "./kv.js";
+export * from "./raft.js";
+export * from "./status.js";
