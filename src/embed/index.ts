@@ -1,1 +1,3 @@
-export {};
+// embed: a configuration becomes a running member (public).
+
+export * from "./config.js";
