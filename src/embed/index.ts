@@ -1,3 +1,4 @@
 // embed: a configuration becomes a running member (public).
 
 export * from "./config.js";
+export * from "./logger.js";
