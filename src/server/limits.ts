@@ -1,0 +1,58 @@
+// Every bound of the server in one place, with the relations between them asserted at start. A queue without a row here
+// is a defect.
+
+import { assert } from "#base";
+
+/** Committed entries that may wait for apply before new proposals are refused ("too many requests"). */
+export const APPLY_BACKLOG_MAX = 5000;
+/** gRPC's receive limit and the fragment size of watch responses are this much above the request limit. */
+export const GRPC_OVERHEAD_BYTES = 512 * 1024;
+/** Requests above this size get a warning at start: they make every member slow. */
+export const RECOMMENDED_REQUEST_BYTES_MAX = 10 * 1024 * 1024;
+/** Quota used when none is configured, and the size above which a quota gets a warning. */
+export const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024;
+export const RECOMMENDED_QUOTA_BYTES_MAX = 8 * 1024 * 1024 * 1024;
+
+/** Proposals wait this long for their result, plus two election timeouts. */
+export const REQUEST_TIMEOUT_MS = 5000;
+/** Pause between two attempts of a linearizable read to confirm leadership. */
+export const READ_INDEX_RETRY_MS = 500;
+/** How often timed-out waiters are looked for. */
+export const WAITER_SWEEP_MS = 250;
+
+/** The raft log is trimmed once this many bytes have been applied since the last snapshot, whatever the entry count. */
+export const SNAPSHOT_LOG_BYTES = 64 * 1024 * 1024;
+/** Entries kept behind a snapshot for slow followers are cut to this many bytes. */
+export const CATCHUP_LOG_BYTES = 16 * 1024 * 1024;
+/** Pause between two rounds of deleting old snapshots and log segments. */
+export const PURGE_INTERVAL_MS = 30_000;
+
+/** Largest encoded size of the entries handed to one log write, so that a burst does not become one giant write. */
+export const PROPOSAL_BATCH_BYTES_MAX = 8 * 1024 * 1024;
+/** Log writes run on the main thread while their recent average stays below this; a slower disk gets a thread. */
+export const QUICK_SYNC_MS = 1;
+/** Backend operations that may await their commit before proposals are slowed down. */
+export const BACKEND_BACKLOG_MAX = 200_000;
+
+/** Lease expiry: how often, how many leases a pass, and how many revocations may be in flight. */
+export const LEASE_EXPIRY_INTERVAL_MS = 500;
+export const LEASE_EXPIRY_BATCH = 500;
+export const LEASE_REVOKES_IN_FLIGHT = 16;
+/** Remaining TTLs are told to the other members this often, when the gate is on. */
+export const LEASE_CHECKPOINT_INTERVAL_MS = 300_000;
+
+/** A range is answered in one go up to this many keys; beyond, it yields to other requests in between. */
+export const RANGE_SLICE_KEYS = 2000;
+/** Blob size of Maintenance.Snapshot. */
+export const SNAPSHOT_BLOB_BYTES = 32 * 1024;
+/** Unsynced watchers are advanced in slices of this many history records, so that no slice stalls the loop. */
+export const WATCH_SYNC_SLICE = 1000;
+export const WATCH_SYNC_INTERVAL_MS = 100;
+/** A watch response is cut when it reaches this size and the transport asks for no more. */
+export const WATCH_RESPONSE_BYTES = 64 * 1024;
+
+assert(
+  CATCHUP_LOG_BYTES < SNAPSHOT_LOG_BYTES,
+  "the kept log must be shorter than the log that triggers a snapshot",
+);
+assert(RANGE_SLICE_KEYS >= 1, "a range must make progress");
