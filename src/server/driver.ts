@@ -1,0 +1,277 @@
+// The driver: the one loop that turns raft's effects into I/O. Everything proposed in one turn of the event loop becomes
+// one raft append, one log write and one sync; committed entries are then applied in the same turn where that is
+// possible (a single voter on a quick disk), and replies leave together.
+//
+// Order within a turn, which is what durability rests on:
+//   1. messages that need not wait for the disk (a leader's appends) leave,
+//   2. entries and hard state are written and synced,
+//   3. messages that promise persistence leave, committed entries are applied,
+//   4. raft is told (advance), which may commit more: the loop goes round once more.
+//
+// A failed write or sync, or any broken invariant, ends the member: `fatal` is called once and nothing is acknowledged
+// after it. Source: Raft paper §5 and Figure 2; the Ready/Advance shape follows etcd's raft library.
+
+import type { Clock, Timer } from "#base";
+import type { ConfChange, ConfChangeV2, Entry, HardState, RaftMessage, Snapshot } from "#proto";
+import type { MemoryLogStorage, RawNode, Ready } from "#raft";
+import { PROPOSAL_BATCH_BYTES_MAX } from "./limits.js";
+import { SyncPolicy } from "./sync-policy.js";
+
+/** Sends raft messages to other members; may drop any of them. */
+export interface Transport {
+  send(messages: readonly RaftMessage[]): void;
+}
+
+/** The write-ahead log as the driver needs it. */
+export interface LogWriter {
+  saveSync(hardState: HardState | undefined, entries: readonly Entry[]): void;
+  save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void>;
+}
+
+/** What the member does with raft's output. All methods are called from the loop, in log order. */
+export interface StateMachine {
+  applyCommitted(entries: readonly Entry[]): void;
+  /** Replaces all state by a snapshot received from the leader; the loop waits. */
+  installSnapshot(snapshot: Snapshot): Promise<void>;
+  onReadConfirmed(attempt: number, index: number): void;
+  /** Leader, role or term changed. */
+  onLeadership(): void;
+  /** A proposal that raft refused; it never entered the log. */
+  onDropped(counter: number): void;
+  /** Called at the start of each turn, before raft is asked for anything: reads may want an attempt. */
+  nextReadAttempt(): number;
+  /** The turn is over: everything answered in it may leave. */
+  onTurnEnd(): void;
+}
+
+export class RaftDriver {
+  readonly node: RawNode;
+  private readonly clock: Clock;
+  private readonly storage: MemoryLogStorage;
+  private readonly log: LogWriter;
+  private readonly transport: Transport;
+  private readonly machine: StateMachine;
+  private readonly fatal: (error: unknown) => void;
+  readonly syncPolicy: SyncPolicy;
+  private readonly tickMs: number;
+
+  private queued: Uint8Array[] = [];
+  private queuedCounters: number[] = [];
+  private queuedBytes = 0;
+  private scheduled = false;
+  /** A log write or snapshot install is under way on another thread. */
+  private busy = false;
+  private stopped = false;
+  private tickTimer: Timer | undefined;
+  private nextTickAt = 0;
+  private readonly runTurn = (): void => this.turn();
+  private readonly runTick = (): void => this.tick();
+
+  constructor(parts: {
+    clock: Clock;
+    node: RawNode;
+    storage: MemoryLogStorage;
+    log: LogWriter;
+    transport: Transport;
+    machine: StateMachine;
+    tickMs: number;
+    /** Whether log writes may run on the main thread. */
+    mainThreadSync: boolean;
+    fatal: (error: unknown) => void;
+  }) {
+    this.clock = parts.clock;
+    this.node = parts.node;
+    this.storage = parts.storage;
+    this.log = parts.log;
+    this.transport = parts.transport;
+    this.machine = parts.machine;
+    this.tickMs = parts.tickMs;
+    this.fatal = parts.fatal;
+    this.syncPolicy = new SyncPolicy(parts.mainThreadSync);
+  }
+
+  start(): void {
+    this.nextTickAt = this.clock.now() + this.tickMs;
+    this.tickTimer = this.clock.setTimer(this.tickMs, this.runTick);
+    this.schedule();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    if (this.tickTimer !== undefined) this.clock.clearTimer(this.tickTimer);
+    this.tickTimer = undefined;
+  }
+
+  /** Encoded size of the proposals that wait for the next turn. */
+  get backlogBytes(): number {
+    return this.queuedBytes;
+  }
+
+  /** Queues an entry payload; it is proposed in the next turn, or as soon as there is a leader. */
+  propose(counter: number, data: Uint8Array): void {
+    this.queued.push(data);
+    this.queuedCounters.push(counter);
+    this.queuedBytes += data.length;
+    this.schedule();
+  }
+
+  /** Takes back a proposal that is still queued. */
+  withdraw(counter: number): void {
+    const at = this.queuedCounters.indexOf(counter);
+    if (at < 0) return;
+    this.queuedBytes -= this.queued[at].length;
+    this.queued.splice(at, 1);
+    this.queuedCounters.splice(at, 1);
+  }
+
+  /** Proposes a configuration change. @returns false when raft refuses it (no leader, or stopped) */
+  proposeConfChange(change: ConfChange | ConfChangeV2): boolean {
+    if (this.stopped) return false;
+    const accepted = this.node.proposeConfChange(change) === undefined;
+    this.schedule();
+    return accepted;
+  }
+
+  /** Hands in a message from another member. */
+  receive(message: RaftMessage): void {
+    if (this.stopped) return;
+    this.guard(() => {
+      this.node.step(message);
+    });
+    this.schedule();
+  }
+
+  /** Makes sure that a turn follows in this round of the event loop. */
+  schedule(): void {
+    if (this.scheduled || this.busy || this.stopped) return;
+    this.scheduled = true;
+    this.clock.setNext(this.runTurn);
+  }
+
+  private tick(): void {
+    if (this.stopped) return;
+    this.nextTickAt += this.tickMs;
+    const now = this.clock.now();
+    // After a long stall missed ticks are not made up for: a burst of them would look like a dead leader.
+    if (this.nextTickAt <= now) this.nextTickAt = now + this.tickMs;
+    this.tickTimer = this.clock.setTimer(this.nextTickAt - now, this.runTick);
+    this.guard(() => this.node.tick());
+    this.schedule();
+  }
+
+  private turn(): void {
+    this.scheduled = false;
+    if (this.busy || this.stopped) return;
+    this.guard(() => this.run());
+  }
+
+  private run(): void {
+    this.askForReads();
+    this.proposeQueued();
+    while (this.node.hasReady() && !this.busy && !this.stopped) this.handle(this.node.ready());
+    this.machine.onTurnEnd();
+    if (this.queued.length > 0 && this.node.hasLeader) this.schedule();
+  }
+
+  private askForReads(): void {
+    const attempt = this.machine.nextReadAttempt();
+    if (attempt === 0) return;
+    const context = new Uint8Array(8);
+    new DataView(context.buffer).setBigUint64(0, BigInt(attempt));
+    this.node.readIndex(context);
+  }
+
+  /** One batch for everything that came in since the last turn; what exceeds the bound stays for the next. */
+  private proposeQueued(): void {
+    if (this.queued.length === 0 || !this.node.hasLeader) return;
+    let batch = this.queued;
+    let counters = this.queuedCounters;
+    if (this.queuedBytes > PROPOSAL_BATCH_BYTES_MAX) {
+      let bytes = 0;
+      let count = 0;
+      while (count < batch.length && bytes < PROPOSAL_BATCH_BYTES_MAX) bytes += batch[count++].length;
+      this.queued = batch.slice(count);
+      this.queuedCounters = counters.slice(count);
+      this.queuedBytes -= bytes;
+      batch = batch.slice(0, count);
+      counters = counters.slice(0, count);
+    } else {
+      this.queued = [];
+      this.queuedCounters = [];
+      this.queuedBytes = 0;
+    }
+    if (this.node.propose(batch) !== undefined)
+      for (const counter of counters) this.machine.onDropped(counter);
+  }
+
+  private handle(ready: Ready): void {
+    this.transport.send(ready.messages);
+    if (ready.snapshot !== undefined) {
+      this.waitFor(this.persistSnapshot(ready, ready.snapshot), ready);
+      return;
+    }
+    if (ready.entries.length > 0 || ready.hardState !== undefined) {
+      const began = this.clock.now();
+      if (!this.syncPolicy.onMainThread) {
+        this.waitFor(this.log.save(ready.hardState, ready.entries), ready, began);
+        return;
+      }
+      this.log.saveSync(ready.hardState, ready.entries);
+      if (ready.mustSync) this.syncPolicy.observe(this.clock.now() - began);
+    }
+    this.finish(ready);
+  }
+
+  private async persistSnapshot(ready: Ready, snapshot: Snapshot): Promise<void> {
+    await this.machine.installSnapshot(snapshot);
+    this.storage.applySnapshot(snapshot);
+    if (ready.entries.length > 0 || ready.hardState !== undefined)
+      await this.log.save(ready.hardState, ready.entries);
+  }
+
+  private waitFor(work: Promise<void>, ready: Ready, began = 0): void {
+    this.busy = true;
+    work.then(
+      () => {
+        this.busy = false;
+        if (this.stopped) return;
+        if (began !== 0 && ready.mustSync) this.syncPolicy.observe(this.clock.now() - began);
+        this.guard(() => {
+          this.finish(ready);
+          this.run();
+        });
+      },
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  /** Everything in `ready` is durable. */
+  private finish(ready: Ready): void {
+    if (ready.hardState !== undefined) this.storage.setHardState(ready.hardState);
+    this.storage.append(ready.entries);
+    this.transport.send(ready.messagesAfterPersist);
+    if (ready.softState !== undefined) this.machine.onLeadership();
+    if (ready.committedEntries.length > 0) this.machine.applyCommitted(ready.committedEntries);
+    for (const read of ready.readStates) {
+      const context = read.context;
+      if (context.length !== 8) continue;
+      const view = new DataView(context.buffer, context.byteOffset, 8);
+      this.machine.onReadConfirmed(Number(view.getBigUint64(0)), read.index);
+    }
+    this.node.advance(ready);
+  }
+
+  private guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): void {
+    if (this.stopped) return;
+    this.stop();
+    this.fatal(error);
+  }
+}

@@ -1,0 +1,122 @@
+// Linearizable reads by ReadIndex (Raft thesis §6.4): the leader confirms that it still leads, and the read is served
+// once everything committed by then has been applied. All reads that wait at one moment share one confirmation; only one
+// confirmation is under way at a time, and each attempt has an id of its own, so that an answer to an attempt that was
+// given up can never serve a later read.
+
+import { Ring } from "#base";
+import { ErrLeaderChanged, ErrTimeout, type RpcError } from "#proto";
+import { READ_INDEX_RETRY_MS } from "./limits.js";
+
+/** Somebody who wants to read the latest state. Exactly one of the methods is called, once. */
+export abstract class ReadWaiter {
+  /** Set by `LinearizableReads.add`. */
+  deadline = 0;
+
+  /** The applied state now contains everything acknowledged before the read was asked for. */
+  abstract onReady(): void;
+  abstract onFailed(error: RpcError): void;
+}
+
+export class LinearizableReads {
+  /** Waiting for the next attempt to begin. */
+  private queued: ReadWaiter[] = [];
+  /** Covered by the attempt under way. */
+  private asked: ReadWaiter[] = [];
+  private attempt = 0;
+  private attemptAt = 0;
+  /** Confirmed, waiting for the apply loop to reach an index. */
+  private readonly confirmed = new Ring<ConfirmedReads>();
+  private readonly patienceMs: number;
+  slowReads = 0;
+  failedReads = 0;
+
+  constructor(patienceMs: number) {
+    this.patienceMs = patienceMs;
+  }
+
+  get size(): number {
+    return this.queued.length + this.asked.length + this.confirmed.length;
+  }
+
+  add(waiter: ReadWaiter, now: number): void {
+    waiter.deadline = now + this.patienceMs;
+    this.queued.push(waiter);
+  }
+
+  /**
+   * The id of an attempt that raft should now be asked about, or 0 when there is nothing to ask. A second attempt for
+   * the same reads follows when the first stays unanswered for too long.
+   */
+  nextAttempt(now: number): number {
+    if (this.asked.length > 0) {
+      if (now - this.attemptAt < READ_INDEX_RETRY_MS) return 0;
+      this.slowReads++;
+    } else if (this.queued.length === 0) return 0;
+    if (this.queued.length > 0) {
+      this.asked = this.asked.length === 0 ? this.queued : this.asked.concat(this.queued);
+      this.queued = [];
+    }
+    this.attempt++;
+    this.attemptAt = now;
+    return this.attempt;
+  }
+
+  /** Raft could not take the attempt (no leader): it is tried again at the next retry. */
+  get waitingForAnswer(): boolean {
+    return this.asked.length > 0;
+  }
+
+  /** Raft confirmed an attempt: its reads may be served once `index` is applied. */
+  onConfirmed(attempt: number, index: number, appliedIndex: number): void {
+    if (attempt !== this.attempt || this.asked.length === 0) return;
+    const reads = this.asked;
+    this.asked = [];
+    if (index <= appliedIndex) for (const read of reads) read.onReady();
+    else this.confirmed.push({ index, reads });
+  }
+
+  onApplied(appliedIndex: number): void {
+    for (let head = this.confirmed.peek(); head !== undefined && head.index <= appliedIndex; ) {
+      this.confirmed.shift();
+      for (const read of head.reads) read.onReady();
+      head = this.confirmed.peek();
+    }
+  }
+
+  /** The leader changed: what it had been asked can no longer be answered. */
+  onLeaderChanged(): void {
+    const reads = this.asked;
+    this.asked = [];
+    this.attempt++;
+    this.failedReads += reads.length;
+    for (const read of reads) read.onFailed(ErrLeaderChanged);
+  }
+
+  /** Fails the reads whose patience has run out. */
+  expire(now: number): void {
+    this.queued = this.expireFrom(this.queued, now);
+    this.asked = this.expireFrom(this.asked, now);
+  }
+
+  failAll(error: RpcError): void {
+    const all = [...this.queued, ...this.asked];
+    for (let head = this.confirmed.shift(); head !== undefined; head = this.confirmed.shift())
+      all.push(...head.reads);
+    this.queued = [];
+    this.asked = [];
+    for (const read of all) read.onFailed(error);
+  }
+
+  private expireFrom(reads: ReadWaiter[], now: number): ReadWaiter[] {
+    if (reads.length === 0 || reads[0].deadline > now) return reads;
+    const kept = reads.filter((read) => read.deadline > now);
+    this.failedReads += reads.length - kept.length;
+    for (const read of reads) if (read.deadline <= now) read.onFailed(ErrTimeout);
+    return kept;
+  }
+}
+
+interface ConfirmedReads {
+  readonly index: number;
+  readonly reads: readonly ReadWaiter[];
+}
