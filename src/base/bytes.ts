@@ -32,7 +32,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** An owned copy: never pins the larger buffer that `bytes` may be a view of. */
 export function copyBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.slice();
+  return new Uint8Array(bytes); // not slice(): on a Buffer that is a view
 }
 
 /** One buffer holding all parts in order. Not for hot paths: those write into a `ByteWriter`. */

@@ -1,1 +1,1 @@
-export {};
+export * from "./watch/index.js";

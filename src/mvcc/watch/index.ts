@@ -1,0 +1,12 @@
+// Watch: from applied revisions to the responses of watch streams. Start with hub.ts.
+
+export type { EventBatch, StoreEvent } from "./events.js";
+export type { History, RecordVisitor } from "./history.js";
+export { WatchHub, type WatchHubOptions } from "./hub.js";
+export {
+  clearMutations as clearWatchMutations,
+  plantMutation as plantWatchMutation,
+  type WatchMutation,
+} from "./mutations.js";
+export { WatchStream } from "./stream.js";
+export { NO_WATCH, type Watcher, type WatchId, type WatchSpec } from "./watcher.js";
