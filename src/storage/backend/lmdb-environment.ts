@@ -1,0 +1,129 @@
+// The one place that talks to lmdb-js: a single unnamed tree with binary keys and values. What is used of the library
+// is small: get through a reusable buffer, put and remove inside a synchronous transaction (writer threads only), and
+// read transactions held open so that a view's pages are not reused.
+//
+// Flags: no write map (dirty pages live in the heap until commit; a stray pointer cannot touch the file, and the map's
+// pages do not become resident by writing). No overlapping sync: a transaction that returned is on the disk. The map is
+// virtual address space only; lmdb-js enlarges it by itself when the file outgrows it.
+
+import { getSystemErrorName } from "node:util";
+import { asBinary, open, type RootDatabase } from "lmdb";
+import { DiskError } from "#base";
+
+/** First size of the memory map. Growing it later is possible, but leaves the old map behind until close. */
+const MAP_BYTES = 32 * 1024 ** 3;
+const SYNCHRONOUS_COMMIT = 2;
+
+export interface LmdbOptions {
+  readonly path: string;
+  /** Skips every fsync: a power cut may destroy the file. */
+  readonly unsafeNoFsync: boolean;
+}
+
+export interface TreeStatistics {
+  readonly pageSize: number;
+  /** Pages reachable from the newest transaction, the two meta pages included. */
+  readonly usedPages: number;
+}
+
+/** A read transaction held open. */
+export interface Pin {
+  release(): void;
+}
+
+interface PageCounts {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+/** A buffer whose value lmdb-js finds between `start` and `end`, which saves a view per record. */
+export interface ValueBuffer extends Buffer {
+  start: number;
+  end: number;
+}
+
+export class LmdbEnvironment {
+  private readonly db: RootDatabase<Uint8Array, Uint8Array>;
+  readonly path: string;
+
+  constructor(options: LmdbOptions) {
+    this.path = options.path;
+    const settings = {
+      path: options.path,
+      noSubdir: true,
+      encoding: "binary" as const,
+      keyEncoding: "binary" as const,
+      mapSize: MAP_BYTES,
+      overlappingSync: false,
+      noMemInit: true,
+      noSync: options.unsafeNoFsync,
+      permissionsMode: 0o600,
+    };
+    this.db = checked(options.path, "open", () => open<Uint8Array, Uint8Array>(settings));
+  }
+
+  /** The stored value in a buffer that the next call overwrites; its `length` is the value's. */
+  get(key: Uint8Array): Buffer | undefined {
+    return this.db.getBinaryFast(key);
+  }
+
+  /** Makes later reads see the newest transaction. */
+  refresh(): void {
+    this.db.resetReadTxn();
+  }
+
+  /** Keeps every page of the newest transaction as it is. */
+  pin(): Pin {
+    this.db.resetReadTxn();
+    const transaction = this.db.useReadTransaction();
+    return { release: () => transaction.done() };
+  }
+
+  /** Runs `write` in one transaction that is durable when this returns; an exception aborts it. */
+  transact(write: () => void): void {
+    checked(this.path, "commit", () => this.db.transactionSync(write, SYNCHRONOUS_COMMIT));
+  }
+
+  /** Only inside `transact`. */
+  put(key: Uint8Array, value: ReturnType<typeof asBinary>): void {
+    this.db.put(key, value as Uint8Array);
+  }
+
+  /** Only inside `transact`. A key that is not there is no error. */
+  remove(key: Uint8Array): void {
+    this.db.remove(key);
+  }
+
+  statistics(): TreeStatistics {
+    this.db.resetReadTxn();
+    const stats = this.db.getStats() as PageCounts & { pageSize: number; free: PageCounts };
+    return { pageSize: stats.pageSize, usedPages: 2 + pagesOf(stats) + pagesOf(stats.free) };
+  }
+
+  async close(): Promise<void> {
+    await this.db.close();
+  }
+}
+
+/** Wraps a buffer (at offset 0 of its memory) for `put`. */
+export function valueHandle(buffer: ValueBuffer): ReturnType<typeof asBinary> {
+  return asBinary(buffer);
+}
+
+function pagesOf(counts: PageCounts): number {
+  return counts.treeBranchPageCount + counts.treeLeafPageCount + counts.overflowPages;
+}
+
+/** Turns the library's numeric system errors (ENOSPC, EIO, EACCES) into DiskErrors; its own errors pass. */
+function checked<T>(path: string, operation: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (typeof code === "number" && code > 0 && code < 4096) {
+      throw new DiskError(getSystemErrorName(-code), operation, path, error);
+    }
+    throw error;
+  }
+}
