@@ -12,8 +12,16 @@
 // after it. Source: Raft paper §5 and Figure 2; the Ready/Advance shape follows etcd's raft library.
 
 import type { Clock, Timer } from "#base";
-import type { ConfChange, ConfChangeV2, Entry, HardState, RaftMessage, Snapshot } from "#proto";
-import type { MemoryLogStorage, RawNode, Ready } from "#raft";
+import {
+  type ConfChange,
+  type ConfChangeV2,
+  type Entry,
+  type HardState,
+  NO_MEMBER,
+  type RaftMessage,
+  type Snapshot,
+} from "#proto";
+import { type MemoryLogStorage, type RawNode, type Ready, StepResult } from "#raft";
 import { PROPOSAL_BATCH_BYTES_MAX } from "./limits.js";
 import { SyncPolicy } from "./sync-policy.js";
 
@@ -24,6 +32,8 @@ export interface Transport {
 
 /** The write-ahead log as the driver needs it. */
 export interface LogWriter {
+  /** Whether `saveSync` may be called now. */
+  readonly canSaveSync: boolean;
   saveSync(hardState: HardState | undefined, entries: readonly Entry[]): void;
   save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void>;
 }
@@ -102,6 +112,10 @@ export class RaftDriver {
     this.tickTimer = undefined;
   }
 
+  get hasLeader(): boolean {
+    return this.node.leader !== NO_MEMBER;
+  }
+
   /** Encoded size of the proposals that wait for the next turn. */
   get backlogBytes(): number {
     return this.queuedBytes;
@@ -127,7 +141,7 @@ export class RaftDriver {
   /** Proposes a configuration change. @returns false when raft refuses it (no leader, or stopped) */
   proposeConfChange(change: ConfChange | ConfChangeV2): boolean {
     if (this.stopped) return false;
-    const accepted = this.node.proposeConfChange(change) === undefined;
+    const accepted = this.node.proposeConfChange(change) === StepResult.Ok;
     this.schedule();
     return accepted;
   }
@@ -170,7 +184,7 @@ export class RaftDriver {
     this.proposeQueued();
     while (this.node.hasReady() && !this.busy && !this.stopped) this.handle(this.node.ready());
     this.machine.onTurnEnd();
-    if (this.queued.length > 0 && this.node.hasLeader) this.schedule();
+    if (this.queued.length > 0 && this.hasLeader) this.schedule();
   }
 
   private askForReads(): void {
@@ -183,7 +197,7 @@ export class RaftDriver {
 
   /** One batch for everything that came in since the last turn; what exceeds the bound stays for the next. */
   private proposeQueued(): void {
-    if (this.queued.length === 0 || !this.node.hasLeader) return;
+    if (this.queued.length === 0 || !this.hasLeader) return;
     let batch = this.queued;
     let counters = this.queuedCounters;
     if (this.queuedBytes > PROPOSAL_BATCH_BYTES_MAX) {
@@ -212,7 +226,7 @@ export class RaftDriver {
     }
     if (ready.entries.length > 0 || ready.hardState !== undefined) {
       const began = this.clock.now();
-      if (!this.syncPolicy.onMainThread) {
+      if (!this.syncPolicy.onMainThread || !this.log.canSaveSync) {
         this.waitFor(this.log.save(ready.hardState, ready.entries), ready, began);
         return;
       }
@@ -258,7 +272,7 @@ export class RaftDriver {
       const view = new DataView(context.buffer, context.byteOffset, 8);
       this.machine.onReadConfirmed(Number(view.getBigUint64(0)), read.index);
     }
-    this.node.advance(ready);
+    this.node.advance();
   }
 
   private guard(work: () => void): void {
