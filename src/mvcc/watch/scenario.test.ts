@@ -1,4 +1,4 @@
-// Runs the scenarios of testdata/*.txt against a watch hub. A scenario is blocks of commands, `----`, the expected
+// Runs the scenario files in testdata against a watch hub. A scenario is blocks of commands, `----`, the expected
 // output, separated by blank lines. REWRITE=1 writes what came out instead of comparing.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";

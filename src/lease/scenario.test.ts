@@ -1,0 +1,173 @@
+// Runs the scenario files in testdata against a lessor. A scenario is blocks of commands, `----`, the expected output,
+// separated by blank lines. REWRITE=1 writes what came out instead of comparing.
+
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { printable, utf8 } from "#base";
+import { Lessor, leaseIdOf, ttlSecondsMin } from "./index.js";
+import { MemoryLeases } from "./testkit.js";
+
+const DATA = join(import.meta.dirname, "testdata");
+
+class Session {
+  private readonly backend = new MemoryLeases();
+  private lessor = this.create(false);
+  private nowMs = 0;
+  private readonly commands: Readonly<Record<string, (args: string[]) => string>> = {
+    lessor: (args) => this.configure(args),
+    grant: ([id, ttl]) => this.grant(BigInt(id), Number(ttl)),
+    "grant-many": ([count, ttl]) => this.grantMany(Number(count), Number(ttl)),
+    revoke: ([id]) => this.lessor.revoke(BigInt(id))?.map(printable).join(" ") ?? "unknown",
+    attach: ([id, ...keys]) => this.each(keys, (key) => this.lessor.attach(BigInt(id), key)),
+    detach: ([id, ...keys]) => this.each(keys, (key) => this.lessor.detach(BigInt(id), key)),
+    renew: ([id]) => this.renew(BigInt(id)),
+    ttl: ([id]) => this.ttl(BigInt(id)),
+    list: () => this.lessor.list().join(" "),
+    promote: ([extend]) => this.promote(Number(extend ?? 0)),
+    demote: () => this.demote(),
+    checkpoint: ([id, left]) => `${this.lessor.checkpoint(BigInt(id), Number(left), this.nowMs)}`,
+    advance: ([ms]) => this.advance(Number(ms)),
+    expired: ([limit]) => this.expired(limit === undefined ? undefined : Number(limit)),
+    "expired-count": () => `${this.lessor.expired(this.nowMs).length}`,
+    checkpoints: () => this.checkpoints(),
+    restart: () => this.restart(),
+    describe: () => this.lessor.describe(this.nowMs),
+    records: () => this.backend.dump(),
+    "drain-rate": ([seconds]) => this.drainRate(Number(seconds)),
+    next: () => `${this.lessor.nextExpiryMs - this.nowMs}`,
+    "min-ttl": (args) => args.map((ms) => `${ms}ms: ${ttlSecondsMin(Number(ms))}s`).join("\n"),
+    id: ([member, wall, counter]) => leaseIdOf(BigInt(member), Number(wall), Number(counter)).toString(16),
+  };
+
+  run(line: string): string {
+    const [name, ...args] = line.split(/\s+/);
+    const command = this.commands[name];
+    if (command === undefined) throw new Error(`unknown command: ${line}`);
+    return command(args);
+  }
+
+  private create(checkpoints: boolean): Lessor {
+    return new Lessor(this.backend, {
+      ttlMin: 2,
+      revokeRetryMs: 7000,
+      checkpoints,
+      checkpointIntervalMs: 300_000,
+    });
+  }
+
+  private configure(args: string[]): string {
+    this.lessor = this.create(args.includes("checkpoints"));
+    this.lessor.persistCheckpoints = args.includes("persist");
+    this.lessor.restore();
+    return "";
+  }
+
+  private grant(id: bigint, ttl: number): string {
+    const outcome = this.lessor.grant(id, ttl, this.nowMs);
+    return outcome.ok ? `ttl=${outcome.ttl}` : outcome.error.message;
+  }
+
+  private grantMany(count: number, ttl: number): string {
+    for (let id = 1; id <= count; id++) this.lessor.grant(BigInt(id), ttl, this.nowMs);
+    return `${this.lessor.size} leases`;
+  }
+
+  private each(keys: string[], act: (key: Uint8Array) => void): string {
+    for (const key of keys) act(utf8(key));
+    return "";
+  }
+
+  private renew(id: bigint): string {
+    const outcome = this.lessor.renew(id, this.nowMs);
+    return typeof outcome === "string" ? outcome : `ttl=${outcome.ttl}`;
+  }
+
+  private ttl(id: bigint): string {
+    const lease = this.lessor.lookup(id);
+    if (lease === undefined) return "unknown";
+    const keys = lease.sortedKeys().map(printable).join(" ");
+    return `ttl=${this.lessor.timeToLive(lease, this.nowMs)} granted=${lease.ttl} keys=[${keys}]`;
+  }
+
+  private promote(extendMs: number): string {
+    this.lessor.promote(this.nowMs, extendMs);
+    return "";
+  }
+
+  private demote(): string {
+    this.lessor.demote();
+    return "";
+  }
+
+  private advance(ms: number): string {
+    this.nowMs += ms;
+    return "";
+  }
+
+  private expired(limit: number | undefined): string {
+    const ids = this.lessor.expired(this.nowMs, limit);
+    return ids.length === 0 ? "none" : ids.join(" ");
+  }
+
+  private checkpoints(): string {
+    const due = this.lessor.dueCheckpoints(this.nowMs);
+    if (due.length > 5) return `${due.length} checkpoints`;
+    return due.length === 0 ? "none" : due.map((it) => `${it.id}:${it.remainingTtl}s`).join(" ");
+  }
+
+  private restart(): string {
+    this.lessor.restore();
+    return "";
+  }
+
+  /** Revokes at once whatever may be revoked, every 100 ms, and reports how many went per second. */
+  private drainRate(seconds: number): string {
+    const rates: number[] = [];
+    for (let second = 0; second < seconds; second++) {
+      let revoked = 0;
+      for (let tick = 0; tick < 10; tick++) {
+        this.nowMs += 100;
+        for (
+          let ids = this.lessor.expired(this.nowMs);
+          ids.length > 0;
+          ids = this.lessor.expired(this.nowMs)
+        ) {
+          for (const id of ids) this.lessor.revoke(id);
+          revoked += ids.length;
+        }
+      }
+      rates.push(revoked);
+    }
+    return rates.join(" ");
+  }
+}
+
+/** The scenario with the output that really came. */
+function replay(text: string): string {
+  const session = new Session();
+  const replayed = text
+    .trimEnd()
+    .split(/\n{2,}/)
+    .map((block) => {
+      const commands = block.split("\n----")[0].split("\n");
+      const output = commands
+        .filter((line) => !line.startsWith("#"))
+        .map((line) => session.run(line))
+        .filter((line) => line !== "");
+      return output.length === 0 ? commands.join("\n") : `${commands.join("\n")}\n----\n${output.join("\n")}`;
+    });
+  return `${replayed.join("\n\n")}\n`;
+}
+
+describe("scenarios", () => {
+  for (const name of readdirSync(DATA).sort()) {
+    test(name, () => {
+      const path = join(DATA, name);
+      const text = readFileSync(path, "utf8");
+      const replayed = replay(text);
+      if (process.env["REWRITE"] === "1") writeFileSync(path, replayed);
+      else expect(replayed).toBe(text);
+    });
+  }
+});
