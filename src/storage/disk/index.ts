@@ -1,0 +1,3 @@
+// disk: the Disk port, over real files and over memory.
+
+export { NodeDisk } from "./node-disk.js";

@@ -1,0 +1,504 @@
+// The write-ahead log: what a member must not forget, in etcd's own files (docs/formats/wal.md).
+//
+// Invariants:
+// - A `save` that must be durable has returned (or its promise is fulfilled) only after its bytes were synced.
+// - Bytes reach the file in the order of the calls; the sum in each record chains to the one before.
+// - After any failed write or sync nobody knows what is on disk, so the log is poisoned: every later call throws, and
+//   the member has to stop and read back what there really is. A sync is never tried again.
+// - The log holds either the old set of segments or that plus one whole new segment, at any crash.
+//
+// Saves queue; one writer takes all that wait, encodes them into one buffer, writes once and syncs once. `saveSync` does
+// the same on the calling thread, for a disk so quick that going through the thread pool would cost more; it is
+// there only while nothing is under way (`canSaveSync`). The change to the next segment happens behind the save that
+// filled the current one, and nobody waits for it unless there is more to save meanwhile.
+//
+// A state that differs in nothing but the commit index needs no sync (raft finds the commit index again), so it is not
+// even written by itself: the next record takes it along, or `close`.
+//
+// Locks on the segments, as etcd takes them, are left out: the data directory has one (datadir.ts).
+
+import { type Disk, type DiskFile, type Logger, Panic, panic, Ring, SILENT } from "#base";
+import { type Entry, HardState, NO_ENTRIES } from "#proto";
+import { listSegments, parseSegmentName, type SegmentName, segmentName, segmentsFrom } from "./names.js";
+import { NextSegment } from "./next-segment.js";
+import { RecordEncoder, WalSnapshot } from "./record.js";
+import { Replay } from "./replay.js";
+import { noSegments, type ScanEnd, scanSegments, snapshotNotFound } from "./scan.js";
+import { createFilled, mendTail } from "./segment-file.js";
+import { WalError } from "./wal-error.js";
+
+/** etcd's size of a segment. A segment exceeds it by at most one batch. */
+export const SEGMENT_BYTES = 64_000_000;
+/** A sync that takes longer is worth a line in the log. */
+const SLOW_SYNC_MS = 1000;
+
+export interface WalOptions {
+  readonly segmentBytes?: number;
+  /** Writes but never syncs: a power failure may lose or tear the log. */
+  readonly unsafeNoFsync?: boolean;
+  readonly logger?: Logger;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now?: () => number;
+  /** Called with the duration of each sync of a segment, for the histogram. */
+  readonly onFsync?: (seconds: number) => void;
+  /** Called once when the log is poisoned, also by work that nobody waits for. */
+  readonly onFailure?: (failure: Panic) => void;
+}
+
+/** What a log held when it was opened. */
+export interface WalContents {
+  readonly metadata: Uint8Array;
+  /** The last state; all zero when there is none. */
+  readonly hardState: HardState;
+  /** One for each index behind the snapshot that the log was opened at. Some may not be committed. */
+  readonly entries: Entry[];
+}
+
+/** One call of `save` in the queue. */
+class Job {
+  constructor(
+    readonly state: HardState | undefined,
+    readonly entries: readonly Entry[],
+    readonly snapshot: WalSnapshot | undefined,
+    readonly resolve: () => void,
+    readonly reject: (error: unknown) => void,
+  ) {}
+}
+
+export class Wal {
+  readonly directory: string;
+  /** Bytes written to segments since the log was opened. */
+  bytesWritten = 0;
+
+  private readonly disk: Disk;
+  private readonly metadata: Uint8Array;
+  private readonly encoder: RecordEncoder;
+  private readonly next: NextSegment;
+  private readonly segmentBytes: number;
+  private readonly unsafeNoFsync: boolean;
+  private readonly logger: Logger;
+  private readonly now: () => number;
+  private readonly onFsync: ((seconds: number) => void) | undefined;
+  private readonly onFailure: ((failure: Panic) => void) | undefined;
+
+  /** Segments that may hold something needed, oldest first; the last one is being written. */
+  private readonly held: SegmentName[];
+  private file: DiskFile;
+  /** Where the next byte goes in the last segment. */
+  private offset: number;
+  /** The last state that was saved, and whether its record still has to be written. */
+  private state: HardState;
+  private stateIsUnwritten = false;
+  private lastIndex: number;
+
+  private readonly jobs = new Ring<Job>();
+  private isWorking = false;
+  private working: Promise<void> = Promise.resolve();
+  private purging: Promise<unknown> | undefined;
+  private failure: Panic | undefined;
+  private isClosed = false;
+
+  private constructor(
+    disk: Disk,
+    directory: string,
+    metadata: Uint8Array,
+    held: SegmentName[],
+    file: DiskFile,
+    offset: number,
+    crc: number,
+    state: HardState,
+    lastIndex: number,
+    options: WalOptions,
+  ) {
+    this.disk = disk;
+    this.directory = directory;
+    this.metadata = metadata;
+    this.held = held;
+    this.file = file;
+    this.offset = offset;
+    this.encoder = new RecordEncoder(crc);
+    this.state = state;
+    this.lastIndex = lastIndex;
+    this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+    this.unsafeNoFsync = options.unsafeNoFsync ?? false;
+    this.logger = options.logger ?? SILENT;
+    this.now = options.now ?? (() => performance.now());
+    this.onFsync = options.onFsync;
+    this.onFailure = options.onFailure;
+    this.next = new NextSegment(disk, directory, this.segmentBytes, !this.unsafeNoFsync);
+    this.next.prepare();
+  }
+
+  static async exists(disk: Disk, directory: string): Promise<boolean> {
+    return (await listSegments(disk, directory)).length > 0;
+  }
+
+  /**
+   * Makes a new log, whose parent directory must exist. It is built beside its place and renamed, so that a crash leaves
+   * the whole first segment or no log.
+   * @param metadata opaque; comes back from every later `open`
+   */
+  static async create(
+    disk: Disk,
+    directory: string,
+    metadata: Uint8Array,
+    options: WalOptions = {},
+  ): Promise<Wal> {
+    if (await Wal.exists(disk, directory)) {
+      throw new WalError("exists", "wal: file exists", { file: directory, cause: "there is a log already" });
+    }
+    const building = `${directory}.tmp`;
+    await disk.removeTree(building);
+    await disk.makeDirectory(building);
+    const name = segmentName(0, 0);
+    const sync = options.unsafeNoFsync !== true;
+    const file = await createFilled(disk, `${building}/${name}`, options.segmentBytes ?? SEGMENT_BYTES, sync);
+    try {
+      const encoder = new RecordEncoder(0);
+      encoder.carryCrc();
+      encoder.metadata(metadata);
+      encoder.snapshot(new WalSnapshot());
+      await file.write(0, encoder.out.view());
+      if (sync) {
+        await file.datasync();
+        await disk.syncDirectory(building);
+      }
+      await disk.removeTree(directory);
+      await disk.rename(building, directory);
+      if (sync) await disk.syncDirectory(parentOf(directory));
+      const first: SegmentName = { name, sequence: 0, firstIndex: 0 };
+      const { length } = encoder.out;
+      return new Wal(
+        disk,
+        directory,
+        metadata,
+        [first],
+        file,
+        length,
+        encoder.crc,
+        new HardState(),
+        0,
+        options,
+      );
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens the log for writing, from `snapshot` on, and reads all of it. A torn last batch is cut off (a copy is kept);
+   * other damage throws WalError and changes nothing.
+   * @param snapshot one that `validSnapshots` returned, or the empty one
+   */
+  static async open(
+    disk: Disk,
+    directory: string,
+    snapshot: WalSnapshot = new WalSnapshot(),
+    options: WalOptions = {},
+  ): Promise<{ wal: Wal; contents: WalContents }> {
+    const all = await listSegments(disk, directory);
+    if (all.length === 0) throw noSegments(directory);
+    const segments = segmentsFrom(all, snapshot.index, directory);
+    const replay = new Replay(snapshot, segments[0].firstIndex, true);
+    const end = await scanSegments(disk, directory, segments, replay, true);
+    if (!replay.matched) throw snapshotNotFound(directory, snapshot);
+    const wal = await Wal.openLast(disk, directory, segments, replay, end, options);
+    const { hardState, entries } = replay;
+    return { wal, contents: { metadata: wal.metadata, hardState, entries } };
+  }
+
+  private static async openLast(
+    disk: Disk,
+    directory: string,
+    segments: SegmentName[],
+    replay: Replay,
+    end: ScanEnd,
+    options: WalOptions,
+  ): Promise<Wal> {
+    const file = await disk.open(`${directory}/${segments[segments.length - 1].name}`, "r+");
+    try {
+      const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+      await mendTail(disk, file, end, segmentBytes, options.logger ?? SILENT);
+      const { metadata, hardState, lastIndex } = replay;
+      if (metadata === undefined) panic("a log without metadata passed the scan", { directory });
+      return new Wal(
+        disk,
+        directory,
+        metadata,
+        segments,
+        file,
+        end.offset,
+        end.crc,
+        hardState,
+        lastIndex,
+        options,
+      );
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Why no next segment could be prepared (a full disk, most likely): time to stop taking writes. */
+  get spaceProblem(): unknown {
+    return this.next.problem;
+  }
+
+  /** Tries again after `spaceProblem`. */
+  retrySpace(): void {
+    if (!this.isClosed) this.next.retry();
+  }
+
+  /** Whether `saveSync` may be called now. */
+  get canSaveSync(): boolean {
+    return !this.isWorking && this.failure === undefined && !this.isClosed;
+  }
+
+  /**
+   * Appends the entries and the state. Fulfilled when they are durable, as far as they must be. Neither the array nor the
+   * entries may change before that.
+   */
+  save(state: HardState | undefined, entries: readonly Entry[]): Promise<void> {
+    return this.enqueue(state, entries, undefined);
+  }
+
+  /** Marks a snapshot, durably. The snapshot file must be durable before. */
+  saveSnapshot(snapshot: WalSnapshot): Promise<void> {
+    return this.enqueue(undefined, NO_ENTRIES, snapshot);
+  }
+
+  /** As `save`, but done when it returns. Only while `canSaveSync`. Throws Panic when the disk fails. */
+  saveSync(state: HardState | undefined, entries: readonly Entry[]): void {
+    this.checkUsable();
+    if (this.isWorking) panic("saveSync while the log is busy", { directory: this.directory });
+    this.encoder.out.reset();
+    if (!this.encode(state, entries)) return;
+    try {
+      this.file.writeSync(this.offset, this.encoder.out.view());
+      if (!this.unsafeNoFsync) {
+        const start = this.now();
+        this.file.datasyncSync();
+        this.observeSync(start);
+      }
+    } catch (error) {
+      throw this.poison(error);
+    }
+    this.advance();
+    if (this.offset >= this.segmentBytes) this.startWork();
+  }
+
+  /**
+   * Entries before `index` are no longer needed: lets `purge` remove the segments that end before it.
+   * The segment that `index` may lie in and the one before its first entry stay.
+   */
+  releaseTo(index: number): void {
+    let keep = 0;
+    while (keep + 1 < this.held.length && this.held[keep + 1].firstIndex < index) keep++;
+    this.held.splice(0, keep);
+  }
+
+  /**
+   * Removes released segments, oldest first, until `keep` files are left.
+   * @returns the names of the removed files; none once the log is closed
+   */
+  purge(keep: number): Promise<string[]> {
+    if (this.isClosed) return Promise.resolve([]);
+    const work = this.removeReleased(keep);
+    // Only close waits for this; whoever called gets the error itself.
+    this.purging = work.catch(() => undefined);
+    return work;
+  }
+
+  /** Writes what is left, syncs and closes. A poisoned log is closed too, without a word about what it holds. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    while (this.isWorking) await this.working;
+    await this.purging;
+    try {
+      if (this.failure === undefined) await this.flushState();
+    } catch (error) {
+      throw this.poison(error);
+    } finally {
+      await this.next.close();
+      await this.file.close();
+    }
+  }
+
+  private async removeReleased(keep: number): Promise<string[]> {
+    const removed: string[] = [];
+    const segments = await listSegments(this.disk, this.directory);
+    for (const segment of segments) {
+      if (segments.length - removed.length <= keep || this.isClosed) break;
+      if (segment.sequence >= this.held[0].sequence) break;
+      await this.disk.remove(`${this.directory}/${segment.name}`);
+      this.logger.info("purged", { path: `${this.directory}/${segment.name}` });
+      removed.push(segment.name);
+    }
+    if (removed.length > 0) await this.disk.syncDirectory(this.directory);
+    return removed;
+  }
+
+  private enqueue(
+    state: HardState | undefined,
+    entries: readonly Entry[],
+    snapshot: WalSnapshot | undefined,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.checkUsable();
+      this.jobs.push(new Job(state, entries, snapshot, resolve, reject));
+      if (!this.isWorking) this.startWork();
+    });
+  }
+
+  private startWork(): void {
+    this.isWorking = true;
+    this.working = this.work();
+  }
+
+  /** Runs until the queue is empty. Never rejects: a failure goes to the waiting calls and into `failure`. */
+  private async work(): Promise<void> {
+    const batch: Job[] = [];
+    try {
+      for (;;) {
+        if (this.offset >= this.segmentBytes) await this.cut();
+        for (let job = this.jobs.shift(); job !== undefined; job = this.jobs.shift()) batch.push(job);
+        if (batch.length === 0) break;
+        this.encoder.out.reset();
+        let mustSync = false;
+        for (const job of batch) mustSync = this.encodeJob(job) || mustSync;
+        if (mustSync) await this.flush();
+        for (const job of batch) job.resolve();
+        batch.length = 0;
+      }
+    } catch (error) {
+      const failure = this.poison(error);
+      for (const job of batch) job.reject(failure);
+      for (let job = this.jobs.shift(); job !== undefined; job = this.jobs.shift()) job.reject(failure);
+    }
+    this.isWorking = false;
+  }
+
+  private encodeJob(job: Job): boolean {
+    const mustSync = this.encode(job.state, job.entries);
+    if (job.snapshot === undefined) return mustSync;
+    // The record counts only up to a commit index that the log itself tells, so that goes first.
+    this.encodeState();
+    this.encoder.snapshot(job.snapshot);
+    if (job.snapshot.index > this.lastIndex) this.lastIndex = job.snapshot.index;
+    return true;
+  }
+
+  /** Adds to the output what must be durable now. False when that is nothing. */
+  private encode(state: HardState | undefined, entries: readonly Entry[]): boolean {
+    let mustSync = entries.length > 0;
+    for (let i = 0; i < entries.length; i++) this.encoder.entry(entries[i]);
+    if (mustSync) this.lastIndex = entries[entries.length - 1].index;
+    if (state !== undefined && !isEmpty(state)) {
+      const { state: last } = this;
+      if (state.term !== last.term || state.vote !== last.vote) mustSync = true;
+      if (mustSync || state.commit !== last.commit) {
+        this.state = new HardState(state.term, state.vote, state.commit);
+        this.stateIsUnwritten = true;
+      }
+    }
+    if (mustSync) this.encodeState();
+    return mustSync;
+  }
+
+  private encodeState(): void {
+    if (!this.stateIsUnwritten) return;
+    this.encoder.state(this.state);
+    this.stateIsUnwritten = false;
+  }
+
+  private async flush(): Promise<void> {
+    await this.file.write(this.offset, this.encoder.out.view());
+    this.advance();
+    await this.sync();
+  }
+
+  private advance(): void {
+    const { length } = this.encoder.out;
+    this.offset += length;
+    this.bytesWritten += length;
+  }
+
+  private async sync(): Promise<void> {
+    if (this.unsafeNoFsync) return;
+    const start = this.now();
+    await this.file.datasync();
+    this.observeSync(start);
+  }
+
+  private observeSync(start: number): void {
+    const took = this.now() - start;
+    if (took > SLOW_SYNC_MS) {
+      this.logger.warn("slow fdatasync", { took: `${took}ms`, "expected-duration": `${SLOW_SYNC_MS}ms` });
+    }
+    this.onFsync?.(took / 1000);
+  }
+
+  private async flushState(): Promise<void> {
+    this.encoder.out.reset();
+    this.encodeState();
+    if (this.encoder.out.length > 0) await this.flush();
+  }
+
+  /**
+   * Changes over to the next segment. The order is what makes it safe: the old segment is whole before the new one can
+   * be seen, and the new one has its head before it gets its name.
+   */
+  private async cut(): Promise<void> {
+    await this.file.truncate(this.offset);
+    await this.sync();
+    const last = this.held[this.held.length - 1];
+    const sequence = last.sequence + 1;
+    const firstIndex = this.lastIndex + 1;
+    const name = segmentName(sequence, firstIndex);
+    const file = await this.next.take();
+    const old = this.file;
+    this.file = file;
+    this.offset = 0;
+    this.encoder.out.reset();
+    this.encoder.carryCrc();
+    this.encoder.metadata(this.metadata);
+    this.stateIsUnwritten = !isEmpty(this.state);
+    this.encodeState();
+    try {
+      await this.flush();
+    } finally {
+      await old.close();
+    }
+    await this.disk.rename(file.path, `${this.directory}/${name}`);
+    if (!this.unsafeNoFsync) await this.disk.syncDirectory(this.directory);
+    this.held.push(parseSegmentName(name) ?? panic("a segment got a bad name", { name }));
+    this.next.prepare();
+    this.logger.info("created a new WAL segment", { path: `${this.directory}/${name}` });
+  }
+
+  private checkUsable(): void {
+    if (this.failure !== undefined) throw this.failure;
+    if (this.isClosed) panic("the log is closed", { directory: this.directory });
+  }
+
+  private poison(cause: unknown): Panic {
+    if (this.failure !== undefined) return this.failure;
+    const path = `${this.directory}/${this.held[this.held.length - 1].name}`;
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const failure = new Panic(`wal: write failed: ${text}`, { path, offset: this.offset }, cause);
+    this.failure = failure;
+    this.onFailure?.(failure);
+    return failure;
+  }
+}
+
+function isEmpty(state: HardState): boolean {
+  return state.term === 0 && state.vote === 0n && state.commit === 0;
+}
+
+function parentOf(directory: string): string {
+  const slash = directory.lastIndexOf("/");
+  return slash < 0 ? "." : slash === 0 ? "/" : directory.slice(0, slash);
+}
