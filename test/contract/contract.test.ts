@@ -25,7 +25,7 @@ function runScenario(scenario: Scenario, target: TargetName): void {
   let member: Target;
   let client: TestClient;
   beforeAll(async () => {
-    member = newMember(target, scenario.flags);
+    member = newMember(target, target === "reference" ? scenario.flags35 : scenario.flags);
     await member.start();
     client = new TestClient(member.endpoint);
     await client.ready();

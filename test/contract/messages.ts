@@ -115,10 +115,19 @@ function print(source: ReflectMessage, names: Names): string {
   if (source.desc.name === "KeyValue") return printKeyValue(source, names);
   const parts: string[] = [];
   for (const field of source.sortedFields) {
-    if (source.isSet(field)) parts.push(`${field.name}: ${printField(source, field, names)}`);
+    if (isRemaining(source, field)) parts.push("TTL: near granted");
+    else if (source.isSet(field)) parts.push(`${field.name}: ${printField(source, field, names)}`);
   }
   for (const unknown of source.getUnknown() ?? []) parts.push(`unknown field ${unknown.no}`);
   return `{${parts.join(", ")}}`;
+}
+
+/** The time that a lease has left depends on the moment; it counts as right when it is a little less than granted. */
+function isRemaining(source: ReflectMessage, field: DescField): boolean {
+  if (field.name !== "TTL" || source.desc.name !== "LeaseTimeToLiveResponse") return false;
+  const granted = source.get(source.desc.field["grantedTTL"]) as bigint;
+  const left = source.get(field) as bigint;
+  return left > 0n && left <= granted && left >= granted - 3n;
 }
 
 function printHeader(header: ReflectMessage, names: Names): string {
@@ -147,7 +156,7 @@ function printField(source: ReflectMessage, field: DescField, names: Names): str
   const value = source.get(field);
   if (field.fieldKind === "list") {
     const items = [...(value as ReflectList)].map((item) => printSingle(field, item, names));
-    return `[${items.join(", ")}]`;
+    return `[${shorten(foldRepeats(items)).join(", ")}]`;
   }
   if (field.fieldKind === "map") {
     const entries = [...(value as ReflectMap)].map(
@@ -156,6 +165,25 @@ function printField(source: ReflectMessage, field: DescField, names: Names): str
     return `{${entries.sort().join(", ")}}`;
   }
   return printSingle(field, value, names);
+}
+
+/** Of a long list the ends and the number. */
+function shorten(items: readonly string[]): readonly string[] {
+  if (items.length <= 12) return items;
+  return [items[0], `... ${items.length - 2} more ...`, items[items.length - 1]];
+}
+
+/** Three or more equal neighbours become one with a count. */
+function foldRepeats(items: readonly string[]): string[] {
+  const folded: string[] = [];
+  for (let first = 0; first < items.length; ) {
+    let end = first + 1;
+    while (end < items.length && items[end] === items[first]) end++;
+    if (end - first >= 3) folded.push(`${items[first]} * ${end - first}`);
+    else folded.push(...items.slice(first, end));
+    first = end;
+  }
+  return folded;
 }
 
 function printSingle(field: DescField, value: unknown, names: Names): string {
@@ -174,7 +202,7 @@ const SOME = new Set(["dbSize", "dbSizeInUse", "raftIndex", "raftAppliedIndex"])
 function printNumber(field: DescField, value: bigint, names: Names): string {
   if (/revision$/.test(field.name)) return names.revision(value);
   if (SOME.has(field.name)) return "some";
-  if (field.name === "hash") return names.label("hash", value);
+  if (field.name === "hash" && names.base > 0n) return names.label("hash", value);
   if (field.name === "raftTerm" && value === names.raftTerm) return "term";
   if (field.scalar === ScalarType.UINT64) {
     if (value === names.memberId) return "member";
@@ -193,7 +221,7 @@ function printText(text: string, names: Names): string {
   for (const [known, name] of names.texts) {
     if (text === known) return name;
   }
-  return quote(text);
+  return quote(text.replaceAll(String(names.memberId), "member").replace(/ +/g, " ").trim());
 }
 
 function printBytes(bytes: Uint8Array): string {

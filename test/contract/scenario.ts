@@ -3,6 +3,7 @@
 // has no meaning on the reference says so with `@only ours: reason`. Cases are separated by empty lines.
 //
 //   @flags --max-txn-ops=8        in the head of the file: flags of the member that serves its cases
+//   @flags35 --max-txn-ops=8      the same for the reference, when flags were renamed since 3.5
 //
 //   # a range of one key
 //   setup a=1
@@ -23,6 +24,8 @@ export interface Scenario {
   readonly file: string;
   readonly name: string;
   readonly flags: readonly string[];
+  /** What takes their place on the reference. */
+  readonly flags35: readonly string[];
   /** Cases run on what earlier ones left, and revisions are absolute: for what depends on the whole history. */
   readonly absolute: boolean;
   readonly cases: readonly Case[];
@@ -58,9 +61,20 @@ export function parseScenario(file: string, text: string): Scenario {
   const blocks = text.split(/\n{2,}/).filter((block) => block.trim() !== "");
   const isHead = (block: string) => block.startsWith("@") || /^(#.*\n?)+$/.test(block);
   const head = blocks.filter(isHead).flatMap((block) => block.split("\n"));
-  const flags = head.filter((line) => line.startsWith("@flags ")).flatMap((line) => line.slice(7).split(" "));
+  const flagsOf = (tag: string) =>
+    head.filter((line) => line.startsWith(tag)).flatMap((line) => line.slice(tag.length).split(" "));
+  const flags = flagsOf("@flags ");
+  const flags35 = flagsOf("@flags35 ");
   const cases = blocks.filter((block) => !isHead(block)).map((block) => parseCase(file, block));
-  return { file, name: basename(file, ".txt"), flags, absolute: head.includes("@absolute"), cases };
+  const absolute = head.includes("@absolute");
+  return {
+    file,
+    name: basename(file, ".txt"),
+    flags,
+    flags35: flags35.length > 0 ? flags35 : flags,
+    absolute,
+    cases,
+  };
 }
 
 function parseCase(file: string, block: string): Case {

@@ -4,7 +4,7 @@
 
 import { type DescMethod, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { status as StatusNames } from "@grpc/grpc-js";
-import { KV, Lease, Maintenance } from "../../src/proto/gen/etcdserverpb/rpc_pb.js";
+import { Cluster, KV, Lease, Maintenance } from "../../src/proto/gen/etcdserverpb/rpc_pb.js";
 import {
   BidiStream,
   type Failure,
@@ -59,6 +59,8 @@ export class Session {
     this.#names.raftTerm = header!.raftTerm;
     this.#names.texts.set(`http://${options.endpoint}`, "client-url");
     this.#names.texts.set(version, "server-version");
+    const { members } = await client.must(Cluster.method.memberList, {});
+    this.#names.texts.set(members[0].peerURLs[0], "peer-url");
   }
 
   /** Runs all commands; the output is complete when this resolves. */
@@ -79,6 +81,8 @@ export class Session {
     switch (verb) {
       case "setup":
         return this.#setup(rest);
+      case "churn":
+        return this.#churn(rest);
       case "fill":
         return this.#fill(rest);
       case "open":
@@ -91,6 +95,8 @@ export class Session {
         return this.#send(rest);
       case "recv":
         return this.#receive(rest);
+      case "unordered":
+        return this.#receiveUnordered(rest);
       case "quiet":
         return this.#quiet(rest);
       case "halfclose":
@@ -155,10 +161,11 @@ export class Session {
     this.#output.push(this.#print(method, await this.#client.unaryBytes(methodPath(method), bytes)));
   }
 
-  /** `{call; call; ...}` sent at once; the answers are printed in the order of the calls. */
+  /** `call; call; ...` sent at once; nothing is promised about their order, so the answers are printed sorted. */
   async #together(rest: string): Promise<void> {
     const calls = rest.split(";").map((call) => cut(call.trim()));
-    this.#output.push(...(await Promise.all(calls.map(([name, request]) => this.#call(name, request)))));
+    const answers = await Promise.all(calls.map(([name, request]) => this.#call(name, request)));
+    this.#output.push(...answers.sort());
   }
 
   // ---- shorthands for what a case needs and does not examine
@@ -184,6 +191,14 @@ export class Session {
         },
       }));
       await this.#client.must(KV.method.txn, { success });
+    }
+  }
+
+  /** `key count`: puts the key so often, one after the other. */
+  async #churn(rest: string): Promise<void> {
+    const [key, count] = rest.split(" ");
+    for (let i = 1; i <= Number(count); i++) {
+      await this.#client.must(KV.method.put, { key: Buffer.from(key), value: Buffer.from(String(i)) });
     }
   }
 
@@ -247,6 +262,13 @@ export class Session {
     }
   }
 
+  /** As `recv`, for messages whose order is not promised: printed sorted. */
+  async #receiveUnordered(rest: string): Promise<void> {
+    const before = this.#output.length;
+    await this.#receive(rest);
+    this.#output.push(...this.#output.splice(before).sort());
+  }
+
   async #quiet(rest: string): Promise<void> {
     const [name, time] = rest.split(" ");
     const stream = this.#stream(name);
@@ -300,8 +322,13 @@ function decode(method: DescMethod, bytes: Uint8Array) {
 
 export function printFailure({ code, message }: Failure): string {
   if (code === 0) return "OK";
-  return `${camel(StatusNames[code] ?? String(code))} ${quote(message)}`;
+  const name = camel(StatusNames[code] ?? String(code));
+  if (message.startsWith("Deadline exceeded after")) return `${name} (noticed by the client)`;
+  return `${name} ${quote(message.replace(UNMARSHAL, "$1: ..."))}`;
 }
+
+/** What follows is the protobuf library's own text, which differs between libraries and even between its runs. */
+const UNMARSHAL = /^(grpc: error unmarshalling request): .*/s;
 
 /** INVALID_ARGUMENT -> InvalidArgument, as the codes are called everywhere else. */
 function camel(name: string): string {

@@ -32,7 +32,7 @@ export function httpRequest(
       });
       response.on("end", () => {
         for (const [known, name] of names) text = text.replaceAll(known, name);
-        const type = response.headers["content-type"] ?? "no type";
+        const type = (response.headers["content-type"] ?? "no type").replace("; escaping=underscores", "");
         const allow = response.headers.allow === undefined ? "" : ` allow ${response.headers.allow}`;
         resolve(`${response.statusCode} ${type}${allow} ${shorten(text)}`);
       });
