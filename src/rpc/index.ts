@@ -1,1 +1,19 @@
-export {};
+// rpc: gRPC over HTTP/2, both roles, on net and tls sockets. Knows no service.
+
+export { BUDGETS } from "./budgets.js";
+export { type ConnectionGroup, TransportCounters } from "./connection-group.js";
+export { type ListenAddress, type ListenerOptions, RpcListener } from "./listener.js";
+export { Metadata } from "./metadata.js";
+export {
+  type CallObserver,
+  type Method,
+  type MethodKind,
+  MethodStats,
+  type ServerStreamHandler,
+  type StreamHandler,
+  type UnaryHandler,
+} from "./method.js";
+export { NODE_CLOCK } from "./node-clock.js";
+export { type Interceptor, RpcServer, type RpcServerOptions } from "./server.js";
+export type { ServerCall } from "./server-call.js";
+export type { ServerConnection } from "./server-connection.js";

@@ -1,0 +1,99 @@
+// What a connection writes during one turn of the event loop is gathered in one buffer and leaves in one write. The
+// buffers come from a pool: a connection holds one only between its first byte and the flush, and gets it back from
+// the socket when the kernel has taken it. Ten thousand idle connections hold none.
+//
+// The first buffer of a turn is small, the size of a handful of replies; output that does not fit moves to a large
+// one, and when that is full it is written at once.
+
+import type { Socket } from "node:net";
+import { assert, Ring } from "#base";
+import { BUDGETS } from "./budgets.js";
+
+const NONE: Buffer = Buffer.alloc(0);
+const smallPool: Buffer[] = [];
+const largePool: Buffer[] = [];
+
+function takeSmall(): Buffer {
+  return smallPool.pop() ?? Buffer.allocUnsafeSlow(BUDGETS.outputSmallBytes);
+}
+
+function takeLarge(): Buffer {
+  return largePool.pop() ?? Buffer.allocUnsafeSlow(BUDGETS.outputLargeBytes);
+}
+
+function giveBack(buf: Buffer): void {
+  if (buf.length === BUDGETS.outputSmallBytes) {
+    if (smallPool.length < BUDGETS.outputSmallPooled) smallPool.push(buf);
+  } else if (largePool.length < BUDGETS.outputLargePooled) largePool.push(buf);
+}
+
+export class OutputBuffer {
+  /** The buffer to write into, at the offset that `reserve` returned. */
+  buf: Buffer = NONE;
+  length = 0;
+  /** Bytes ever handed to the socket. */
+  bytesWritten = 0;
+  /** True while the socket holds all that it may: nothing more is produced until it drains. */
+  blocked = false;
+  private readonly socket: Socket;
+  private readonly inFlight = new Ring<Buffer>(4);
+  private readonly onTaken = (): void => {
+    const buf = this.inFlight.shift();
+    if (buf !== undefined) giveBack(buf);
+  };
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+  }
+
+  /** Makes room for `count` bytes and returns the offset in `buf` where they go; `length` already counts them. */
+  reserve(count: number): number {
+    const at = this.length;
+    if (at + count > this.buf.length) return this.makeRoom(count);
+    this.length = at + count;
+    return at;
+  }
+
+  /** Gives the last `count` reserved bytes back. */
+  unreserve(count: number): void {
+    this.length -= count;
+  }
+
+  /** Hands everything gathered to the socket, in one write. */
+  flush(): void {
+    if (this.length === 0) return;
+    const buf = this.buf;
+    const view = buf.subarray(0, this.length);
+    this.bytesWritten += this.length;
+    this.buf = NONE;
+    this.length = 0;
+    this.inFlight.push(buf);
+    this.socket.write(view, this.onTaken);
+    if (this.socket.writableLength >= BUDGETS.socketBufferBytes) this.blocked = true;
+  }
+
+  /** Forgets what was gathered and not flushed: the connection is gone. */
+  discard(): void {
+    if (this.buf !== NONE) giveBack(this.buf);
+    this.buf = NONE;
+    this.length = 0;
+  }
+
+  private makeRoom(count: number): number {
+    assert(count <= BUDGETS.outputLargeBytes, "no single write is larger than an output buffer");
+    if (this.buf === NONE) {
+      this.buf = count <= BUDGETS.outputSmallBytes ? takeSmall() : takeLarge();
+    } else if (this.length + count <= BUDGETS.outputLargeBytes) {
+      const large = takeLarge();
+      this.buf.copy(large, 0, 0, this.length);
+      giveBack(this.buf);
+      this.buf = large;
+    } else {
+      this.flush();
+      this.buf = takeLarge();
+    }
+    const at = this.length;
+    this.length = at + count;
+    return at;
+  }
+}

@@ -1,0 +1,200 @@
+// The sending half of a connection: what may leave now, what has to wait, and in which order the waiting goes on.
+//
+// DATA leaves when three things allow it: the stream's window, the connection's window (RFC 9113 §5.2), and the
+// socket, which must not hold more than a bounded count of bytes that the kernel has not taken. What may not leave is
+// copied into the stream's queue. A stream that waits for its own window is woken by its WINDOW_UPDATE; those that
+// wait for the connection stand in one line and are served in turn, a quantum each.
+//
+// Control frames and header blocks are never held back: they are small, and bounded by what the peer may ask for.
+
+import { assert, Ring } from "#base";
+import type { AbuseMeter } from "./abuse.js";
+import { BUDGETS } from "./budgets.js";
+import type { ConnectionGroup } from "./connection-group.js";
+import { writeHeaders } from "./frame-writer.js";
+import type { OutputBuffer } from "./output-buffer.js";
+import {
+  DEFAULT_WINDOW_BYTES,
+  FLAG_END_STREAM,
+  FRAME_DATA,
+  FRAME_HEADER_BYTES,
+  WINDOW_BYTES_MAX,
+  writeFrameHeader,
+} from "./protocol.js";
+import { type Http2Stream, SendQueue, type StreamEnding } from "./stream.js";
+
+export class Sender {
+  readonly out: OutputBuffer;
+  /** The connection's window, and the initial window of its streams: both as the peer has set them. */
+  window = DEFAULT_WINDOW_BYTES;
+  initialWindow = DEFAULT_WINDOW_BYTES;
+  /** Bytes queued on all streams, and how many streams have something queued. */
+  queuedBytes = 0;
+  queuedStreams = 0;
+  /** Frames sent that carry an answer: DATA and the ends of streams. */
+  framesSent = 0;
+  private readonly group: ConnectionGroup;
+  private readonly abuse: AbuseMeter;
+  private readonly waiting = new Ring<Http2Stream>(4);
+
+  constructor(out: OutputBuffer, group: ConnectionGroup, abuse: AbuseMeter) {
+    this.out = out;
+    this.group = group;
+    this.abuse = abuse;
+  }
+
+  /** Bytes of DATA payload that may leave on `stream` now, in one frame. */
+  sendable(stream: Http2Stream): number {
+    if (this.out.blocked) return 0;
+    return Math.min(this.initialWindow - stream.sendUsed, this.window, BUDGETS.frameBytes);
+  }
+
+  /** Reserves one DATA frame of `bytes` payload, which `sendable` has allowed; returns the offset of the payload. */
+  openData(stream: Http2Stream, bytes: number, flags: number): number {
+    const at = this.out.reserve(FRAME_HEADER_BYTES + bytes);
+    writeFrameHeader(this.out.buf, at, bytes, FRAME_DATA, flags, stream.id);
+    this.countSent(stream, bytes);
+    return at + FRAME_HEADER_BYTES;
+  }
+
+  /** Accounts for one DATA frame that has been written. */
+  countSent(stream: Http2Stream, bytes: number): void {
+    this.window -= bytes;
+    stream.sendUsed += bytes;
+    stream.served = true;
+    this.framesSent++;
+    this.abuse.credit();
+  }
+
+  /** Queues an owned chunk behind what the stream has queued, and sends what may leave. */
+  enqueue(stream: Http2Stream, chunk: Buffer): void {
+    const queue = this.queueOf(stream);
+    queue.chunks.push(chunk);
+    queue.bytes += chunk.length;
+    this.countQueued(chunk.length);
+    this.pump(stream);
+  }
+
+  /** Ends the sending side once the queue has left: with a trailer block, or with END_STREAM on an empty frame. */
+  end(stream: Http2Stream, ending: Exclude<StreamEnding, undefined>): void {
+    if (!stream.hasQueued) return this.writeEnding(stream, ending);
+    const queue = this.queueOf(stream);
+    assert(queue.ending === undefined, "a stream ends once");
+    queue.ending = ending;
+  }
+
+  /** Sends what may leave of one stream. */
+  pump(stream: Http2Stream): void {
+    const queue = stream.queue;
+    if (queue === undefined || queue.waiting || !stream.hasQueued) return;
+    if (this.pumpQuantum(stream, queue)) {
+      queue.waiting = true;
+      this.waiting.push(stream);
+    }
+  }
+
+  /** Sends what may leave of all streams that wait for the connection, a quantum each in turn. */
+  pumpWaiting(): void {
+    while (this.waiting.length > 0 && !this.out.blocked && this.window > 0) {
+      const stream = this.waiting.shift()!;
+      const queue = stream.queue;
+      if (stream.closed || queue === undefined) continue;
+      queue.waiting = false;
+      if (this.pumpQuantum(stream, queue)) {
+        queue.waiting = true;
+        this.waiting.push(stream);
+      }
+    }
+  }
+
+  /** The peer grants `bytes` more on the connection; false on overflow. */
+  grantConnection(bytes: number): boolean {
+    this.window += bytes;
+    if (this.window > WINDOW_BYTES_MAX) return false;
+    this.pumpWaiting();
+    return true;
+  }
+
+  /** The peer grants `bytes` more on a stream; false on overflow. */
+  grantStream(stream: Http2Stream, bytes: number): boolean {
+    stream.sendUsed -= bytes;
+    if (this.initialWindow - stream.sendUsed > WINDOW_BYTES_MAX) return false;
+    this.pump(stream);
+    return true;
+  }
+
+  /** Forgets what is queued: the stream is gone. */
+  drop(stream: Http2Stream): void {
+    const queue = stream.queue;
+    if (queue === undefined) return;
+    if (stream.hasQueued) this.queuedStreams--;
+    this.countQueued(-queue.bytes);
+    stream.queue = undefined;
+  }
+
+  /** Sends at most a quantum; true when more could leave but for the connection (its window, socket or fairness). */
+  private pumpQuantum(stream: Http2Stream, queue: SendQueue): boolean {
+    let quantum: number = BUDGETS.sendQuantumBytes;
+    while (queue.bytes > 0) {
+      const sendable = Math.min(this.sendable(stream), queue.bytes);
+      if (sendable <= 0) return this.initialWindow - stream.sendUsed > 0;
+      if (quantum <= 0) return true;
+      this.sendFrame(stream, queue, sendable);
+      quantum -= sendable;
+      queue.progressAt = this.group.second;
+    }
+    this.queuedStreams--;
+    const ending = queue.ending;
+    queue.ending = undefined;
+    if (ending !== undefined) this.writeEnding(stream, ending);
+    else if (stream.owesDrain) {
+      stream.owesDrain = false;
+      stream.onDrained();
+    }
+    return false;
+  }
+
+  /** One DATA frame of exactly `bytes`, gathered from as many chunks as it takes. */
+  private sendFrame(stream: Http2Stream, queue: SendQueue, bytes: number): void {
+    let at = this.openData(stream, bytes, 0);
+    const buf = this.out.buf;
+    let left = bytes;
+    while (left > 0) {
+      const chunk = queue.chunks.peek()!;
+      const count = Math.min(left, chunk.length - queue.offset);
+      chunk.copy(buf, at, queue.offset, queue.offset + count);
+      at += count;
+      left -= count;
+      queue.offset += count;
+      if (queue.offset < chunk.length) continue;
+      queue.chunks.shift();
+      queue.offset = 0;
+    }
+    queue.bytes -= bytes;
+    this.countQueued(-bytes);
+  }
+
+  private writeEnding(stream: Http2Stream, ending: Exclude<StreamEnding, undefined>): void {
+    this.framesSent++;
+    if (ending === "end-data") {
+      const at = this.out.reserve(FRAME_HEADER_BYTES);
+      writeFrameHeader(this.out.buf, at, 0, FRAME_DATA, FLAG_END_STREAM, stream.id);
+    } else writeHeaders(this.out, stream.id, ending, true);
+    stream.onSent();
+  }
+
+  private queueOf(stream: Http2Stream): SendQueue {
+    const queue = stream.queue ?? new SendQueue(this.group.second);
+    stream.queue = queue;
+    if (!stream.hasQueued) {
+      this.queuedStreams++;
+      queue.progressAt = this.group.second;
+    }
+    return queue;
+  }
+
+  private countQueued(bytes: number): void {
+    this.queuedBytes += bytes;
+    this.group.addQueuedBytes(bytes);
+  }
+}
