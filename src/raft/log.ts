@@ -250,8 +250,8 @@ export class RaftLog {
 
   describe(): string {
     const window = this.unstable.window;
-    let text = `first=${this.firstIndex()} last=${this.lastIndex()} committed=${this.committed}`;
-    text += ` applied=${this.applied} applying=${this.applying}`;
+    let text = `log=${this.firstIndex()}..${this.lastIndex()} committed=${this.committed} applied=${this.applied}`;
+    if (this.applying !== this.applied) text += ` applying=${this.applying}`;
     if (window.length > 0) text += ` unstable=${window.firstIndex}..${window.endIndex - 1}`;
     if (window.length > 0 && this.unstable.inProgress > window.firstIndex) {
       text += ` writing=..${this.unstable.inProgress - 1}`;

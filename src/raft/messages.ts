@@ -107,8 +107,9 @@ export function describeMember(id: MemberId): string {
 export function describeMessage(m: RaftMessage): string {
   let text = `${describeMember(m.from)}->${describeMember(m.to)} ${MESSAGE_TYPE_NAMES[m.type]}`;
   if (m.term !== 0) text += ` term=${m.term}`;
-  if (m.logTerm !== 0 || m.index !== 0) text += ` log=${m.logTerm}/${m.index}`;
-  if (m.reject) text += ` reject hint=${m.rejectHint}`;
+  if (m.logTerm !== 0) text += ` log=${m.logTerm}/${m.index}`;
+  else if (m.index !== 0) text += ` index=${m.index}`;
+  if (m.reject) text += m.type === MessageType.AppResp ? ` reject hint=${m.rejectHint}` : " reject";
   if (m.commit !== 0) text += ` commit=${m.commit}`;
   if (m.vote !== NO_MEMBER) text += ` vote=${describeMember(m.vote)}`;
   if (m.context.length > 0) text += ` context=${printable(m.context)}`;

@@ -118,8 +118,9 @@ export class Progress {
    * a rejection that is out of date (messages may be duplicated and reordered).
    */
   backOff(rejected: number, hint: number): boolean {
+    // What was acknowledged cannot be rejected, unless the member lost its disk: that is not for us to repair.
+    if (rejected <= this.match) return false;
     if (this.state === ProgressState.Replicate) {
-      if (rejected <= this.match) return false;
       this.next = this.match + 1;
     } else {
       // A probe is about exactly next - 1.

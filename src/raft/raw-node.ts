@@ -190,7 +190,7 @@ export class RawNode {
     ready.entries = log.nextUnstable();
     ready.committedEntries = log.nextCommitted(!this.async);
     ready.snapshot = log.unstable.nextSnapshot();
-    ready.mustSync = ready.entries.length > 0 || this.termOrVoteChanged();
+    ready.mustSync = ready.entries.length > 0 || ready.snapshot !== undefined || this.termOrVoteChanged();
     if (this.softStateChanged()) ready.softState = this.softState = new SoftState(raft.leader, raft.role);
     if (this.hardStateChanged()) ready.hardState = this.hardState = raft.hardState();
     this.takeReadStates(ready);

@@ -60,7 +60,7 @@ export class Ready {
   messagesAfterPersist: readonly RaftMessage[] = NO_MESSAGES;
   /** Reads that may be served once their index is applied. */
   readStates: readonly ReadState[] = NO_READ_STATES;
-  /** Entries, term or vote changed: the write must be synced before anything that depends on it. */
+  /** There are entries or a snapshot, or term or vote changed: the write must be synced before what depends on it. */
   mustSync = false;
 
   /** Several lines, one per part that is not empty. */
