@@ -2,5 +2,6 @@
 
 export * from "./record.js";
 export { validSnapshots, verifyWal } from "./scan.js";
-export { SEGMENT_BYTES, Wal, type WalContents, type WalOptions } from "./wal.js";
+export { Wal } from "./wal.js";
 export * from "./wal-error.js";
+export { SEGMENT_BYTES, type WalContents, type WalOptions } from "./wal-start.js";

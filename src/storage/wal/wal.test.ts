@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { utf8 } from "#base";
 import { Entry, HardState } from "#proto";
 import { NodeDisk } from "../disk/node-disk.js";
-import { Wal, type WalOptions } from "./wal.js";
+import { Wal } from "./wal.js";
+import type { WalOptions } from "./wal-start.js";
 
 const SMALL: WalOptions = { segmentBytes: 64 * 1024 };
 

@@ -19,40 +19,20 @@
 
 import { type Disk, type DiskFile, type Logger, Panic, panic, Ring, SILENT } from "#base";
 import { type Entry, HardState, NO_ENTRIES } from "#proto";
-import { listSegments, parseSegmentName, type SegmentName, segmentName, segmentsFrom } from "./names.js";
+import { listSegments, type SegmentName, segmentName } from "./names.js";
 import { NextSegment } from "./next-segment.js";
 import { RecordEncoder, WalSnapshot } from "./record.js";
-import { Replay } from "./replay.js";
-import { noSegments, type ScanEnd, scanSegments, snapshotNotFound } from "./scan.js";
-import { createFilled, mendTail } from "./segment-file.js";
-import { WalError } from "./wal-error.js";
+import {
+  buildFirstSegment,
+  readAndMend,
+  SEGMENT_BYTES,
+  type WalContents,
+  type WalOptions,
+  type WalStart,
+} from "./wal-start.js";
 
-/** etcd's size of a segment. A segment exceeds it by at most one batch. */
-export const SEGMENT_BYTES = 64_000_000;
 /** A sync that takes longer is worth a line in the log. */
 const SLOW_SYNC_MS = 1000;
-
-export interface WalOptions {
-  readonly segmentBytes?: number;
-  /** Writes but never syncs: a power failure may lose or tear the log. */
-  readonly unsafeNoFsync?: boolean;
-  readonly logger?: Logger;
-  /** Milliseconds on a clock that never goes back. */
-  readonly now?: () => number;
-  /** Called with the duration of each sync of a segment, for the histogram. */
-  readonly onFsync?: (seconds: number) => void;
-  /** Called once when the log is poisoned, also by work that nobody waits for. */
-  readonly onFailure?: (failure: Panic) => void;
-}
-
-/** What a log held when it was opened. */
-export interface WalContents {
-  readonly metadata: Uint8Array;
-  /** The last state; all zero when there is none. */
-  readonly hardState: HardState;
-  /** One for each index behind the snapshot that the log was opened at. Some may not be committed. */
-  readonly entries: Entry[];
-}
 
 /** One call of `save` in the queue. */
 class Job {
@@ -98,27 +78,16 @@ export class Wal {
   private failure: Panic | undefined;
   private isClosed = false;
 
-  private constructor(
-    disk: Disk,
-    directory: string,
-    metadata: Uint8Array,
-    held: SegmentName[],
-    file: DiskFile,
-    offset: number,
-    crc: number,
-    state: HardState,
-    lastIndex: number,
-    options: WalOptions,
-  ) {
+  private constructor(disk: Disk, directory: string, start: WalStart, options: WalOptions) {
     this.disk = disk;
     this.directory = directory;
-    this.metadata = metadata;
-    this.held = held;
-    this.file = file;
-    this.offset = offset;
-    this.encoder = new RecordEncoder(crc);
-    this.state = state;
-    this.lastIndex = lastIndex;
+    this.metadata = start.metadata;
+    this.held = start.segments;
+    this.file = start.file;
+    this.offset = start.offset;
+    this.encoder = new RecordEncoder(start.crc);
+    this.state = start.state;
+    this.lastIndex = start.lastIndex;
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.unsafeNoFsync = options.unsafeNoFsync ?? false;
     this.logger = options.logger ?? SILENT;
@@ -134,8 +103,7 @@ export class Wal {
   }
 
   /**
-   * Makes a new log, whose parent directory must exist. It is built beside its place and renamed, so that a crash leaves
-   * the whole first segment or no log.
+   * Makes a new log. It is built beside its place and renamed, so that a crash leaves the whole first segment or no log.
    * @param metadata opaque; comes back from every later `open`
    */
   static async create(
@@ -144,46 +112,7 @@ export class Wal {
     metadata: Uint8Array,
     options: WalOptions = {},
   ): Promise<Wal> {
-    if (await Wal.exists(disk, directory)) {
-      throw new WalError("exists", "wal: file exists", { file: directory, cause: "there is a log already" });
-    }
-    const building = `${directory}.tmp`;
-    await disk.removeTree(building);
-    await disk.makeDirectory(building);
-    const name = segmentName(0, 0);
-    const sync = options.unsafeNoFsync !== true;
-    const file = await createFilled(disk, `${building}/${name}`, options.segmentBytes ?? SEGMENT_BYTES, sync);
-    try {
-      const encoder = new RecordEncoder(0);
-      encoder.carryCrc();
-      encoder.metadata(metadata);
-      encoder.snapshot(new WalSnapshot());
-      await file.write(0, encoder.out.view());
-      if (sync) {
-        await file.datasync();
-        await disk.syncDirectory(building);
-      }
-      await disk.removeTree(directory);
-      await disk.rename(building, directory);
-      if (sync) await disk.syncDirectory(parentOf(directory));
-      const first: SegmentName = { name, sequence: 0, firstIndex: 0 };
-      const { length } = encoder.out;
-      return new Wal(
-        disk,
-        directory,
-        metadata,
-        [first],
-        file,
-        length,
-        encoder.crc,
-        new HardState(),
-        0,
-        options,
-      );
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
+    return new Wal(disk, directory, await buildFirstSegment(disk, directory, metadata, options), options);
   }
 
   /**
@@ -197,47 +126,8 @@ export class Wal {
     snapshot: WalSnapshot = new WalSnapshot(),
     options: WalOptions = {},
   ): Promise<{ wal: Wal; contents: WalContents }> {
-    const all = await listSegments(disk, directory);
-    if (all.length === 0) throw noSegments(directory);
-    const segments = segmentsFrom(all, snapshot.index, directory);
-    const replay = new Replay(snapshot, segments[0].firstIndex, true);
-    const end = await scanSegments(disk, directory, segments, replay, true);
-    if (!replay.matched) throw snapshotNotFound(directory, snapshot);
-    const wal = await Wal.openLast(disk, directory, segments, replay, end, options);
-    const { hardState, entries } = replay;
-    return { wal, contents: { metadata: wal.metadata, hardState, entries } };
-  }
-
-  private static async openLast(
-    disk: Disk,
-    directory: string,
-    segments: SegmentName[],
-    replay: Replay,
-    end: ScanEnd,
-    options: WalOptions,
-  ): Promise<Wal> {
-    const file = await disk.open(`${directory}/${segments[segments.length - 1].name}`, "r+");
-    try {
-      const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
-      await mendTail(disk, file, end, segmentBytes, options.logger ?? SILENT);
-      const { metadata, hardState, lastIndex } = replay;
-      if (metadata === undefined) panic("a log without metadata passed the scan", { directory });
-      return new Wal(
-        disk,
-        directory,
-        metadata,
-        segments,
-        file,
-        end.offset,
-        end.crc,
-        hardState,
-        lastIndex,
-        options,
-      );
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
+    const { start, contents } = await readAndMend(disk, directory, snapshot, options);
+    return { wal: new Wal(disk, directory, start, options), contents };
   }
 
   /** Why no next segment could be prepared (a full disk, most likely): time to stop taking writes. */
@@ -473,7 +363,7 @@ export class Wal {
     }
     await this.disk.rename(file.path, `${this.directory}/${name}`);
     if (!this.unsafeNoFsync) await this.disk.syncDirectory(this.directory);
-    this.held.push(parseSegmentName(name) ?? panic("a segment got a bad name", { name }));
+    this.held.push({ name, sequence, firstIndex });
     this.next.prepare();
     this.logger.info("created a new WAL segment", { path: `${this.directory}/${name}` });
   }
@@ -496,9 +386,4 @@ export class Wal {
 
 function isEmpty(state: HardState): boolean {
   return state.term === 0 && state.vote === 0n && state.commit === 0;
-}
-
-function parentOf(directory: string): string {
-  const slash = directory.lastIndexOf("/");
-  return slash < 0 ? "." : slash === 0 ? "/" : directory.slice(0, slash);
 }

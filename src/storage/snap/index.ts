@@ -1,0 +1,3 @@
+// snap: raft's snapshot files.
+
+export * from "./snapshotter.js";
