@@ -8,5 +8,6 @@ export {
   plantMutation as plantWatchMutation,
   type WatchMutation,
 } from "./mutations.js";
+export { NO_WATCH, type WatchId } from "./queue.js";
 export { WatchStream } from "./stream.js";
-export { NO_WATCH, type Watcher, type WatchId, type WatchSpec } from "./watcher.js";
+export type { Watcher, WatchSpec } from "./watcher.js";

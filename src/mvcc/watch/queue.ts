@@ -2,17 +2,41 @@
 // parallel arrays, so that queueing a shared response for one more watcher allocates nothing. Its bytes are counted
 // once for a run of equal responses, which is what the same event for many watchers of one stream looks like.
 
+import { varintSize, type WireWriter } from "#base";
 import type { Response } from "./response.js";
+
+/** A watch id: int64, chosen by the client or by the stream. */
+export type WatchId = bigint;
+
+/** The id under which refusals and answers for a whole stream are sent. */
+export const NO_WATCH: WatchId = -1n;
 
 /** To whom a response goes: a watcher, or the stream as a whole. */
 export class Receiver {
-  /** WatchResponse.watch_id as encoded field; empty for id 0. */
-  readonly idField: Uint8Array;
+  readonly id: WatchId;
   readonly fragment: boolean;
+  /** The id if it is a small number, which nearly all are; -1 otherwise. */
+  private readonly smallId: number;
 
-  constructor(idField: Uint8Array, fragment: boolean) {
-    this.idField = idField;
+  constructor(id: WatchId, fragment: boolean) {
+    this.id = id;
     this.fragment = fragment;
+    this.smallId = id >= 0n && id < 0x10000000n ? Number(id) : -1;
+  }
+
+  /** Bytes that `writeId` takes. */
+  get idSize(): number {
+    if (this.smallId === 0) return 0;
+    if (this.smallId > 0) return 1 + varintSize(this.smallId);
+    return 1 + (this.id < 0n ? 10 : varintSize(Number(this.id)));
+  }
+
+  /** Appends WatchResponse.watch_id; nothing for id 0. */
+  writeId(out: WireWriter): void {
+    if (this.smallId === 0) return;
+    out.byte(0x10);
+    if (this.smallId > 0) out.varint(this.smallId);
+    else out.bigint(this.id);
   }
 }
 

@@ -14,7 +14,7 @@ export class KeyHash {
     this.k1 = random.uint32() | 0;
   }
 
-  /** A 32-bit integer (signed) over all of `key`. */
+  /** A 32-bit integer (signed, never 0) over all of `key`. */
   of(key: Uint8Array): number {
     let v0 = this.k0;
     let v1 = this.k1;
@@ -47,6 +47,6 @@ export class KeyHash {
       v2 = (v2 << 16) | (v2 >>> 16);
       v0 ^= word;
     }
-    return v1 ^ v3;
+    return v1 ^ v3 || 1;
   }
 }

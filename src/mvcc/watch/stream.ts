@@ -7,7 +7,7 @@ import type { WireWriter } from "#base";
 import { ErrCompacted } from "#proto";
 import type { WatchHub } from "./hub.js";
 import { mutations } from "./mutations.js";
-import { Receiver, ResponseQueue } from "./queue.js";
+import { NO_WATCH, Receiver, ResponseQueue, type WatchId } from "./queue.js";
 import {
   canceledResponse,
   createdResponse,
@@ -15,13 +15,13 @@ import {
   type Response,
   refusedResponse,
 } from "./response.js";
-import { encodeWatchId, intervalOf, NO_WATCH, Watcher, type WatchId, type WatchSpec } from "./watcher.js";
+import { intervalOf, Watcher, type WatchSpec } from "./watcher.js";
 
 /** Reasons that etcd gives in cancel_reason; they are not errors of the call. */
 const REASON_EMPTY_RANGE = "mvcc: watcher range is empty";
 const REASON_DUPLICATE_ID = "mvcc: duplicate watch ID provided on the WatchStream";
 
-const WHOLE_STREAM = new Receiver(encodeWatchId(NO_WATCH), false);
+const WHOLE_STREAM = new Receiver(NO_WATCH, false);
 
 export class WatchStream {
   /** Free for the owner, for example the call that this stream belongs to. */
@@ -191,7 +191,7 @@ export class WatchStream {
 
   private whole(receiver: Receiver, response: Response, out: WireWriter): number {
     this.hub.writeHeader(out, response.revision);
-    out.raw(receiver.idField);
+    receiver.writeId(out);
     out.raw(response.control);
     const events = response.events;
     for (let i = 0; i < events.length; i++) events[i].write(out, response.withPrev);
@@ -203,7 +203,7 @@ export class WatchStream {
   private nextFragment(receiver: Receiver, response: Response, out: WireWriter): number {
     const { events, withPrev } = response;
     const start = this.fragmentStart;
-    let room = this.hub.fragmentBytes - this.hub.headerSize(response.revision) - receiver.idField.length;
+    let room = this.hub.fragmentBytes - this.hub.headerSize(response.revision) - receiver.idSize;
     if (events.length < 2 || (start === 0 && response.size < room))
       return this.whole(receiver, response, out);
     room -= 2;
@@ -214,7 +214,7 @@ export class WatchStream {
       end++;
     }
     this.hub.writeHeader(out, response.revision);
-    out.raw(receiver.idField);
+    receiver.writeId(out);
     const more = end < events.length;
     if (more) {
       out.byte(0x38);

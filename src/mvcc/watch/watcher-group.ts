@@ -10,8 +10,6 @@ export class WatcherGroup {
   readonly end: Uint8Array | undefined;
   readonly hash: number;
   readonly watchers: Watcher[] = [];
-  /** The next group in the same slot of the hash table. */
-  next: WatcherGroup | undefined = undefined;
 
   constructor(begin: Uint8Array, end: Uint8Array | undefined, hash: number) {
     this.begin = begin;

@@ -11,7 +11,10 @@ import { WatcherGroup } from "./watcher-group.js";
 const FIRST_SLOTS = 16;
 
 export class WatcherIndex {
-  private slots: (WatcherGroup | undefined)[] = new Array(FIRST_SLOTS).fill(undefined);
+  // The table of watched keys: open addressing with linear probing, the hashes apart from the groups, so that looking
+  // past another key's slot, or finding that nobody watches a key, touches nothing but the hashes.
+  private hashes = new Int32Array(FIRST_SLOTS);
+  private groups: (WatcherGroup | undefined)[] = new Array(FIRST_SLOTS).fill(undefined);
   private keys = 0;
   private readonly hash: KeyHash;
   private readonly ranges: IntervalTree;
@@ -50,52 +53,63 @@ export class WatcherIndex {
   }
 
   private find(key: Uint8Array, hash: number): WatcherGroup | undefined {
-    let group = this.slots[hash & (this.slots.length - 1)];
-    while (group !== undefined && !(group.hash === hash && equalBytes(group.begin, key))) group = group.next;
-    return group;
+    const hashes = this.hashes;
+    const mask = hashes.length - 1;
+    // 0 marks a free slot; KeyHash never returns it.
+    for (let slot = hash & mask; hashes[slot] !== 0; slot = (slot + 1) & mask) {
+      if (hashes[slot] !== hash) continue;
+      const group = this.groups[slot];
+      if (group !== undefined && equalBytes(group.begin, key)) return group;
+    }
+    return undefined;
   }
 
   private ensureKey(key: Uint8Array): WatcherGroup {
     const hash = this.hash.of(key);
     const found = this.find(key, hash);
     if (found !== undefined) return found;
-    if (this.keys === this.slots.length) this.resize(this.slots.length * 2);
+    if ((this.keys + 1) * 2 > this.hashes.length) this.resize(this.hashes.length * 2);
     const group = new WatcherGroup(key, undefined, hash);
-    this.link(group);
+    this.place(group);
     this.keys++;
     return group;
   }
 
+  /** Frees the group's slot and moves later groups of the same run back, so that no run has a hole. */
   private forgetKey(group: WatcherGroup): void {
-    const at = group.hash & (this.slots.length - 1);
-    if (this.slots[at] === group) {
-      this.slots[at] = group.next;
-    } else {
-      let before = this.slots[at];
-      while (before !== undefined && before.next !== group) before = before.next;
-      if (before === undefined) panic("watched key is not in its slot");
-      before.next = group.next;
+    const { hashes, groups } = this;
+    const mask = hashes.length - 1;
+    let hole = group.hash & mask;
+    while (groups[hole] !== group) {
+      if (hashes[hole] === 0) panic("watched key is not in the table");
+      hole = (hole + 1) & mask;
     }
+    for (let next = (hole + 1) & mask; hashes[next] !== 0; next = (next + 1) & mask) {
+      const home = hashes[next] & mask;
+      if (((next - home) & mask) < ((next - hole) & mask)) continue; // it would land before its home
+      hashes[hole] = hashes[next];
+      groups[hole] = groups[next];
+      hole = next;
+    }
+    hashes[hole] = 0;
+    groups[hole] = undefined;
     this.keys--;
-    if (this.slots.length > FIRST_SLOTS && this.keys * 8 < this.slots.length)
-      this.resize(this.slots.length / 2);
+    if (hashes.length > FIRST_SLOTS && this.keys * 16 < hashes.length) this.resize(hashes.length / 2);
   }
 
-  private link(group: WatcherGroup): void {
-    const at = group.hash & (this.slots.length - 1);
-    group.next = this.slots[at];
-    this.slots[at] = group;
+  private place(group: WatcherGroup): void {
+    const { hashes, groups } = this;
+    const mask = hashes.length - 1;
+    let slot = group.hash & mask;
+    while (hashes[slot] !== 0) slot = (slot + 1) & mask;
+    hashes[slot] = group.hash;
+    groups[slot] = group;
   }
 
   private resize(size: number): void {
-    const old = this.slots;
-    this.slots = new Array(size).fill(undefined);
-    for (const first of old) {
-      for (let group = first; group !== undefined; ) {
-        const next: WatcherGroup | undefined = group.next;
-        this.link(group);
-        group = next;
-      }
-    }
+    const old = this.groups;
+    this.hashes = new Int32Array(size);
+    this.groups = new Array(size).fill(undefined);
+    for (const group of old) if (group !== undefined) this.place(group);
   }
 }

@@ -4,17 +4,11 @@
 // While it is synced the true cursor is the hub's revision + 1, and the field is a lower bound that keeps a watcher of
 // a future revision from receiving what comes before.
 
-import { compareBytes, panic, printable, WireWriter } from "#base";
+import { compareBytes, copyBytes, panic, printable } from "#base";
 import type { SharedEvent } from "./events.js";
-import { Receiver } from "./queue.js";
+import { Receiver, type WatchId } from "./queue.js";
 import type { WatchStream } from "./stream.js";
 import type { WatcherGroup } from "./watcher-group.js";
-
-/** A watch id: int64, chosen by the client or by the stream. */
-export type WatchId = bigint;
-
-/** The id under which refusals and answers for a whole stream are sent. */
-export const NO_WATCH: WatchId = -1n;
 
 /** What a client asks for (etcdserverpb.WatchCreateRequest). The bytes are copied by the hub where it keeps them. */
 export interface WatchSpec {
@@ -53,26 +47,13 @@ const SMALLEST_KEY = new Uint8Array([0]);
 
 /** The interval that a request's key and range_end mean; it owns its bytes. */
 export function intervalOf(key: Uint8Array, rangeEnd: Uint8Array): KeyInterval {
-  const begin = key.length === 0 ? SMALLEST_KEY : key.slice();
+  const begin = key.length === 0 ? SMALLEST_KEY : copyBytes(key);
   if (rangeEnd.length === 0) return new KeyInterval(begin, undefined, true);
   if (rangeEnd.length === 1 && rangeEnd[0] === 0) return new KeyInterval(begin, undefined, false);
-  return new KeyInterval(begin, rangeEnd.slice(), false);
-}
-
-const idWriter = new WireWriter(16);
-
-/** WatchResponse.watch_id as encoded field; nothing for id 0. */
-export function encodeWatchId(id: WatchId): Uint8Array {
-  idWriter.reset();
-  if (id !== 0n) {
-    idWriter.byte(0x10);
-    idWriter.bigint(id);
-  }
-  return idWriter.finish();
+  return new KeyInterval(begin, copyBytes(rangeEnd), false);
 }
 
 export class Watcher extends Receiver {
-  readonly id: WatchId;
   readonly stream: WatchStream;
   readonly interval: KeyInterval;
   /** As the client gave it; 0 when he named none. */
@@ -94,8 +75,7 @@ export class Watcher extends Receiver {
   pending: SharedEvent[] | undefined = undefined;
 
   constructor(stream: WatchStream, id: WatchId, interval: KeyInterval, cursor: number, spec: WatchSpec) {
-    super(encodeWatchId(id), spec.fragment);
-    this.id = id;
+    super(id, spec.fragment);
     this.stream = stream;
     this.interval = interval;
     this.startRevision = spec.startRevision;
