@@ -17,8 +17,8 @@ import {
   type TestCallOptions,
   type TestClient,
 } from "../support/index.js";
-import { buildMessage, Names, printMessage } from "./messages.js";
-import { parsePrefix, parseValue, quote, textEntries, type Value } from "./notation.js";
+import { buildMessage, Names, printMessage } from "../support/messages.js";
+import { parsePrefix, parseValue, quote, textEntries, type Value } from "../support/notation.js";
 import { describeSnapshot } from "./snapshot-probe.js";
 import { http2Request, httpRequest, tcpExchange } from "./wire-probes.js";
 

@@ -4,7 +4,7 @@
 import { request as requestHttp } from "node:http";
 import { connect as connectHttp2, constants, type IncomingHttpHeaders } from "node:http2";
 import { connect as connectTcp } from "node:net";
-import { quote, textEntries, type Value } from "./notation.js";
+import { quote, textEntries, type Value } from "../support/notation.js";
 
 const LIMIT_MS = 3000;
 

@@ -14,6 +14,8 @@ export class Names {
   memberId = 0n;
   clusterId = 0n;
   raftTerm = 0n;
+  /** Print long lists whole: for comparing by machine. */
+  wholeLists = false;
   /** Texts that the run determines and what to write for them, as URLs. */
   readonly texts = new Map<string, string>();
   readonly #labels = new Map<string, bigint>();
@@ -156,7 +158,8 @@ function printField(source: ReflectMessage, field: DescField, names: Names): str
   const value = source.get(field);
   if (field.fieldKind === "list") {
     const items = [...(value as ReflectList)].map((item) => printSingle(field, item, names));
-    return `[${shorten(foldRepeats(items)).join(", ")}]`;
+    const folded = foldRepeats(items);
+    return `[${(names.wholeLists ? folded : shorten(folded)).join(", ")}]`;
   }
   if (field.fieldKind === "map") {
     const entries = [...(value as ReflectMap)].map(
