@@ -2,7 +2,7 @@
 // row, whatever the status code says (a few rows travel with a code that is not theirs). Everything else keeps gRPC's own
 // form, `rpc error: code = X desc = Y`, except that a deadline or a cancellation of the caller's own is named as such.
 
-import { RPC_ERRORS, type RpcError, STATUS_NAMES, StatusCode } from "#proto";
+import { type ResponseHeader, RPC_ERRORS, type RpcError, STATUS_NAMES, StatusCode } from "#proto";
 import type { CallFailure } from "./transport.js";
 
 const ROWS: ReadonlyMap<string, RpcError> = new Map(RPC_ERRORS.map((row) => [row.message, row]));
@@ -30,10 +30,19 @@ export class WatchCanceledError extends EtcdError {
   override readonly name = "WatchCanceledError";
   /** Oldest revision a new watch can start from, when compaction was the reason; otherwise 0. */
   readonly compactRevision: number;
+  /** Header of the server's last response; undefined when the watch was refused at its creation. */
+  readonly header: ResponseHeader | undefined;
 
-  constructor(code: StatusCode, message: string, compactRevision: number, row?: RpcError) {
+  constructor(
+    code: StatusCode,
+    message: string,
+    compactRevision: number,
+    row?: RpcError,
+    header?: ResponseHeader,
+  ) {
     super(code, message, row);
     this.compactRevision = compactRevision;
+    this.header = header;
   }
 }
 

@@ -238,14 +238,18 @@ function mayHeal(failure: CallFailure): boolean {
 }
 
 function cancelError(response: rpcpb.WatchResponse): WatchCanceledError {
-  if (response.compactRevision !== 0n) {
-    const revision = Number(response.compactRevision);
-    return new WatchCanceledError(ErrCompacted.code, ErrCompacted.message, revision, ErrCompacted);
-  }
+  const header = response.created ? undefined : headerOf(response.header);
+  const compacted = Number(response.compactRevision);
   const reason = response.cancelReason;
   // etcd's own client takes a cancellation without a reason for a start revision out of reach.
-  if (reason === "") return new WatchCanceledError(ErrFutureRev.code, ErrFutureRev.message, 0, ErrFutureRev);
-  const inner = /^rpc error: code = \w+ desc = (.*)$/s.exec(reason)?.[1] ?? reason;
-  const row = rowOf(inner);
-  return new WatchCanceledError(row?.code ?? StatusCode.Unknown, row?.message ?? reason, 0, row);
+  const plain = compacted !== 0 ? ErrCompacted : reason === "" ? ErrFutureRev : undefined;
+  const text = /^rpc error: code = \w+ desc = (.*)$/s.exec(reason)?.[1] ?? reason;
+  const row = plain ?? rowOf(text);
+  return new WatchCanceledError(
+    row?.code ?? StatusCode.Unknown,
+    row?.message ?? reason,
+    compacted,
+    row,
+    header,
+  );
 }

@@ -135,7 +135,7 @@ export class FieldsPrinter implements Printer {
 
   private watch({ response }: OutputOf<"watch">): string[] {
     const lines = this.header(response.header);
-    for (const event of response.events) {
+    for (const event of response.events ?? []) {
       lines.push(f("Type", mvccpb.Event_EventType[event.type]));
       if (event.prevKv !== undefined) lines.push(...this.kv("Prev", event.prevKv));
       if (event.kv !== undefined) lines.push(...this.kv("", event.kv));

@@ -1,7 +1,6 @@
 // The json format: one line per answer. Most answers are the message as Go's encoding/json writes it; a few have shapes of
 // their own, because etcd's client library wraps them in structs before they are printed.
 
-import type { Message } from "@bufbuild/protobuf";
 import { mvccpb, rpcpb } from "#proto";
 import { hexId, jsonString } from "./go-format.js";
 import { type JsonValue, messageJson, messageMembers, RawJson, toJson } from "./go-json.js";
@@ -80,7 +79,7 @@ function flat(header: rpcpb.ResponseHeader | undefined, rest: Readonly<Record<st
 function watchJson({ response: r }: OutputOf<"watch">): JsonValue {
   return {
     Header: r.header === undefined ? null : messageJson(rpcpb.ResponseHeaderSchema, r.header),
-    Events: r.events.map((event: Message) => messageJson(mvccpb.EventSchema, event)),
+    Events: r.events?.map((event) => messageJson(mvccpb.EventSchema, event)) ?? null,
     CompactRevision: r.compactRevision,
     Canceled: r.canceled,
     Created: r.created,

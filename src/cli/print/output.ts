@@ -6,7 +6,8 @@ import type { rpcpb } from "#proto";
 /** A watch response as clients see it: without ids and fragments. */
 export interface WatchOutput {
   header: rpcpb.ResponseHeader | undefined;
-  events: rpcpb.WatchResponse["events"];
+  /** Undefined when the watch was refused before it began. */
+  events: rpcpb.WatchResponse["events"] | undefined;
   compactRevision: bigint;
   canceled: boolean;
   created: boolean;

@@ -39,6 +39,7 @@ function changeSchema(change: "removed" | "updated" | "promoted"): DescMessage {
 
 const CLIENT_TYPES: Readonly<Partial<Record<Output["kind"], string>>> = {
   "lease grant": "LeaseGrantResponse",
+  "lease revoke": "LeaseRevokeResponse",
   "lease timetolive": "LeaseTimeToLiveResponse",
   "lease list": "LeaseLeasesResponse",
   "lease keep-alive": "LeaseKeepAliveResponse",
@@ -47,7 +48,7 @@ const CLIENT_TYPES: Readonly<Partial<Record<Output["kind"], string>>> = {
 export class ProtobufPrinter implements Printer {
   print(output: Output, streams: Streams): void {
     if (output.kind === "watch") return streams.out(watchBytes(output.response));
-    const found = messageOf(output);
+    const found = output.kind === "lease revoke" ? undefined : messageOf(output);
     if (found !== undefined) {
       return streams.out(toBinary(found.schema, found.message));
     }

@@ -81,7 +81,7 @@ export class SimplePrinter implements Printer {
   }
 
   private watch({ response }: OutputOf<"watch">, to: Streams): void {
-    for (const event of response.events) {
+    for (const event of response.events ?? []) {
       to.out(`${mvccpb.Event_EventType[event.type]}\n`);
       if (event.prevKv !== undefined) this.kv(event.prevKv, to);
       if (event.kv !== undefined) this.kv(event.kv, to);
