@@ -1,18 +1,23 @@
 // One suite for both backends: random operations against a plain map, with commits, reopenings and crashes between.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { hexOf, SeededRandom } from "#base";
-import { BUCKET_NAMES, type BucketName, type StorageBackend } from "./backend.js";
+import { concatBytes, hexOf, SeededRandom } from "#base";
+import { CorruptImageError } from "../bbolt/format.js";
+import { BytesSource, ImageReader } from "../bbolt/image-reader.js";
+import { MemoryDisk } from "../disk/index.js";
+import { type BackendView, BUCKET_NAMES, type BucketName, type StorageBackend } from "./backend.js";
+import { EXCHANGE_BUCKETS } from "./exchange.js";
 import { LmdbBackend } from "./lmdb-backend.js";
 import { MemoryBackend } from "./memory-backend.js";
-import { bytesOf, CrashDisk } from "./testing.js";
 
 /** A backend that can be closed or crashed and opened again. */
 interface Subject {
   open(): Promise<StorageBackend>;
+  /** Stores a file that `replaceWith` can read, and returns its path. */
+  store(bytes: Uint8Array): Promise<string>;
   /** Ends without a commit, as a power cut would. */
   crash(backend: StorageBackend): Promise<void>;
 }
@@ -26,16 +31,29 @@ function lmdbSubject(): Subject {
   const directory = mkdtempSync(join(tmpdir(), "backend-"));
   directories.push(directory);
   const path = join(directory, "db.lmdb");
-  return { open: () => LmdbBackend.open({ path }), crash: (backend) => backend.close() };
+  return {
+    open: () => LmdbBackend.open({ path }),
+    store: async (bytes) => {
+      writeFileSync(join(directory, "image"), bytes);
+      return join(directory, "image");
+    },
+    crash: (backend) => backend.close(),
+  };
 }
 
 function memorySubject(): Subject {
-  const disk = new CrashDisk();
+  const random = new SeededRandom(7);
+  let disk = new MemoryDisk();
   return {
-    open: () => MemoryBackend.open(disk, "/data/journal"),
-    crash: async (backend) => {
-      await backend.close();
-      disk.crash(7);
+    open: () => MemoryBackend.open(disk, "/journal"),
+    store: async (bytes) => {
+      const file = await disk.open("/image", "w+");
+      await file.write(0, bytes);
+      await file.close();
+      return "/image";
+    },
+    crash: async () => {
+      disk = disk.crash(random);
     },
   };
 }
@@ -72,6 +90,51 @@ function check(backend: StorageBackend, model: Model): void {
     expect(entries).toEqual(wanted.map((e) => `${e.key} ${e.value}`).sort());
     for (const e of wanted) expect(hexOf(backend.get(bucket, Buffer.from(e.key, "hex"))!)).toBe(e.value);
   }
+}
+
+/** What the model holds, in the form and order of exchange. */
+function exchanged(model: Model): string[] {
+  const lines: string[] = [];
+  for (const bucket of EXCHANGE_BUCKETS) {
+    if (bucket === "key") {
+      const all = [...model.revisions.values()].sort((a, b) => a.main - b.main || a.sub - b.sub);
+      for (const r of all) {
+        const key = `${r.main.toString(16).padStart(16, "0")}5f${r.sub.toString(16).padStart(16, "0")}`;
+        lines.push(`key ${key}${r.tombstone ? "74" : ""} ${r.value}`);
+      }
+    } else {
+      const entries = [...model.buckets.values()].filter((e) => e.bucket === bucket);
+      lines.push(...entries.map((e) => `${bucket} ${e.key} ${e.value}`).sort());
+    }
+  }
+  return lines;
+}
+
+async function recordsOf(view: BackendView): Promise<string[]> {
+  const lines: string[] = [];
+  await view.forEach((bucket, key, value) => {
+    lines.push(`${bucket} ${hexOf(key)} ${hexOf(value)}`);
+  });
+  return lines;
+}
+
+async function imageOf(view: BackendView): Promise<Uint8Array> {
+  const { size, chunks } = await view.exportImage();
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  const image = concatBytes(parts);
+  expect(image.length).toBe(size);
+  return image;
+}
+
+function linesOf(image: Uint8Array): string[] {
+  const lines: string[] = [];
+  for (const bucket of new ImageReader(new BytesSource("image", image)).buckets()) {
+    bucket.forEach((key, value) => {
+      lines.push(`${Buffer.from(bucket.name).toString()} ${hexOf(key)} ${hexOf(value)}`);
+    });
+  }
+  return lines;
 }
 
 class Run {
@@ -207,6 +270,96 @@ describe.each([
     },
   );
 
+  it.each([5, 6])("shows consistent views, as records and as an image (seed %i)", async (seed) => {
+    const subject = subjectOf();
+    const run = new Run(new SeededRandom(seed), subject, await subject.open());
+    for (let i = 0; i < 300; i++) run.step();
+    const expected = exchanged(run.model);
+    const view = await run.backend.openView();
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 60; i++) run.step();
+      await run.backend.commit();
+    }
+    expect(await recordsOf(view)).toEqual(expected);
+    const image = await imageOf(view);
+    expect(linesOf(image)).toEqual(expected);
+    const hash = await view.hash();
+    await view.close();
+    // The image brings another backend of the same kind to the same state, whatever was in it before.
+    const other = subjectOf();
+    const copy = await other.open();
+    copy.appendRevision(1, 0, false, bytesOf("gone"));
+    await copy.commit();
+    copy.put("lease", bytesOf("gone"), bytesOf("too"));
+    await copy.replaceWith(await other.store(image));
+    const copied = await copy.openView();
+    expect(await recordsOf(copied)).toEqual(expected);
+    expect(await copied.hash()).toBe(hash);
+    await copied.close();
+    await copy.close();
+    const reopened = await other.open();
+    const again = await reopened.openView();
+    expect(await recordsOf(again)).toEqual(expected);
+    await again.close();
+    await reopened.close();
+    await run.backend.close();
+  });
+
+  it.each([7, 8])("defragments under writes without losing any (seed %i)", async (seed) => {
+    const subject = subjectOf();
+    const run = new Run(new SeededRandom(seed), subject, await subject.open());
+    for (let i = 0; i < 2000; i++) run.step();
+    await run.backend.commit();
+    for (const { main, sub } of [...run.model.revisions.values()].slice(0, -50)) {
+      run.backend.deleteRevision(main, sub);
+      run.model.revisions.delete(`${main}.${sub}`);
+    }
+    await run.backend.commit();
+    await run.backend.commit();
+    const before = run.backend.sizeOnDisk();
+    const view = await run.backend.openView();
+    const seen = exchanged(run.model);
+    let isDone = false;
+    const done = run.backend.defragment().finally(() => {
+      isDone = true;
+    });
+    done.catch(() => {}); // awaited below
+    while (!isDone) {
+      for (let i = 0; i < 20; i++) run.step();
+      await run.commit();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    await done;
+    check(run.backend, run.model);
+    expect(run.backend.sizeOnDisk()).toBeLessThan(before);
+    // A view from before goes on showing what it showed.
+    expect(await recordsOf(view)).toEqual(seen);
+    await view.close();
+    await run.commit();
+    await run.restart(true);
+    for (let i = 0; i < 50; i++) run.step();
+    await run.restart(false);
+    await run.backend.close();
+  });
+
+  it("leaves the content alone when the image is damaged", async () => {
+    const subject = subjectOf();
+    const backend = await subject.open();
+    backend.appendRevision(3, 0, false, bytesOf("stays"));
+    backend.put("meta", bytesOf("k"), bytesOf("v"));
+    const view = await backend.openView();
+    const image = await imageOf(view);
+    await view.close();
+    backend.put("meta", bytesOf("pending"), bytesOf("too"));
+    const path = await subject.store(image.fill(0xff, image.length - 4096));
+    await expect(backend.replaceWith(path)).rejects.toThrow(CorruptImageError);
+    expect(hexOf(backend.readRevision(3, 0)!)).toBe(hexOf(bytesOf("stays")));
+    expect(backend.get("meta", bytesOf("pending"))).toEqual(bytesOf("too"));
+    backend.appendRevision(4, 0, false, bytesOf("on"));
+    await backend.commit();
+    await backend.close();
+  });
+
   it("counts pending writes and sizes", async () => {
     const backend = await subjectOf().open();
     expect(backend.pendingWrites).toBe(0);
@@ -238,3 +391,7 @@ describe.each([
     await backend.close();
   });
 });
+
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "latin1"));
+}

@@ -8,20 +8,24 @@
 // On disk: <path> and <path>-lock (lmdb's reader table). The server keeps it beside etcd's own file, as
 // member/snap/db.lmdb; `<path>.new` is a replacement in the making and is removed at open.
 
-import { closeSync, existsSync, fsyncSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { panic } from "#base";
+import { Panic, panic } from "#base";
 import {
   type BackendView,
   type BucketName,
   CorruptBackendError,
   type EntryVisitor,
+  type RevisionName,
   type RevisionVisitor,
   type StorageBackend,
 } from "./backend.js";
+import { CommittedChanges } from "./committed-changes.js";
+import type { CatchUpRequest, CopyRequest } from "./copy.js";
 import { Lane } from "./lane.js";
 import { LmdbEnvironment, type LmdbOptions } from "./lmdb-environment.js";
 import { LmdbFile } from "./lmdb-file.js";
+import { LmdbView, PinnedTree, startViewThread } from "./lmdb-view.js";
 import {
   bucketKey,
   bucketNumber,
@@ -32,19 +36,26 @@ import {
   REVISION_PREFIX,
   revisionMain,
   revisionSub,
+  storedContent,
   writeRevisionKey,
 } from "./record.js";
+import type { ImportRequest, TreeHandle } from "./view-worker.js";
 import { WorkerHost, workerFile } from "./worker-host.js";
 import { keyText, WriteBatch } from "./write-batch.js";
 import type { CommitRequest, FileSizes } from "./writer-worker.js";
 
 const WRITER_HEAP_MB = 64;
+/** Passes of a defragmentation before it holds commits whatever is left. */
+const CATCH_UP_ROUNDS = 8;
+const NOTHING: RevisionName = { main: 0, sub: 0 };
 
 export interface LmdbBackendOptions {
   /** The data file; its directory exists. */
   readonly path: string;
   /** Skips every fsync (etcd's --unsafe-no-fsync): a power cut may destroy the file. */
   readonly unsafeNoFsync?: boolean;
+  /** A bbolt file (etcd's member/snap/db) whose content the data file begins with when it does not exist yet. */
+  readonly importFrom?: string;
 }
 
 export class LmdbBackend implements StorageBackend {
@@ -59,6 +70,12 @@ export class LmdbBackend implements StorageBackend {
   private readonly spareBatches: WriteBatch[] = [];
   private queuedCommit: Promise<void> | undefined;
   private runningCommit: Promise<void> | undefined;
+  private committed: RevisionName = NOTHING;
+  private readonly pins = new Set<PinnedTree>();
+  private defragmentation: Promise<void> | undefined;
+  /** Collects what is committed while a defragmentation copies. */
+  private changes: CommittedChanges | undefined;
+  private broken: Panic | undefined;
   private sizes: FileSizes = { onDisk: 0, inUse: 0 };
   private lastMain = -1;
   private lastSub = -1;
@@ -83,8 +100,12 @@ export class LmdbBackend implements StorageBackend {
    */
   static async open(options: LmdbBackendOptions): Promise<LmdbBackend> {
     const { path } = options;
-    rmSync(`${path}.new`, { force: true });
-    rmSync(`${path}.new-lock`, { force: true });
+    removeTemporary(path);
+    const isAbsent = !existsSync(path) || statSync(path).size === 0;
+    if (isAbsent && options.importFrom !== undefined && existsSync(options.importFrom)) {
+      await importFile(options.importFrom, { path, unsafeNoFsync: false });
+      putInPlace(path);
+    }
     const isNew = !existsSync(path) || statSync(path).size === 0;
     if (!isNew) checkHead(path);
     const backend = new LmdbBackend({ path, unsafeNoFsync: options.unsafeNoFsync === true });
@@ -114,11 +135,12 @@ export class LmdbBackend implements StorageBackend {
     }
     const key = sub === 0 ? this.key8 : this.key12;
     writeRevisionKey(key, 0, main, sub);
-    const stored = this.environment.get(key);
-    if (stored === undefined) return undefined;
-    const end = stored.length;
-    if (!isIntact(key, 0, key.length, stored, 0, end))
+    const end = this.environment.get(key);
+    if (end < 0) return undefined;
+    const stored = this.environment.value;
+    if (!isIntact(key, 0, key.length, stored, 0, end)) {
       this.damaged("checksum mismatch of a record", { main, sub });
+    }
     return stored.subarray(1, end - 4);
   }
 
@@ -136,12 +158,12 @@ export class LmdbBackend implements StorageBackend {
       if (pending !== undefined) return pending === null ? undefined : pending;
     }
     const stored = bucketKey(bucket, key);
-    const value = this.environment.get(stored);
-    if (value === undefined) return undefined;
-    const end = value.length;
+    const end = this.environment.get(stored);
+    if (end < 0) return undefined;
+    const value = this.environment.value;
     if (!isIntact(stored, 0, stored.length, value, 0, end))
       this.damaged("checksum mismatch of a record", { bucket });
-    return new Uint8Array(value.subarray(contentStart(value, 0), end - 4));
+    return value.slice(storedContent(value, 0), end - 4);
   }
 
   put(bucket: BucketName, key: Uint8Array, value: Uint8Array): void {
@@ -157,7 +179,7 @@ export class LmdbBackend implements StorageBackend {
     const entries = new Map<string, { key: Uint8Array; value: Uint8Array | null }>();
     const from = Uint8Array.of(bucketNumber(bucket));
     this.walk(from, Uint8Array.of(bucketNumber(bucket) + 1), (key, keyStart, keyEnd, value, start, end) => {
-      const content = contentStart(value, start);
+      const content = storedContent(value, start);
       const isLong = (value[start] & FLAG_LONG_KEY) !== 0;
       const name = isLong ? value.subarray(start + 5, content) : key.subarray(keyStart + 1, keyEnd);
       entries.set(keyText(name), { key: name, value: value.subarray(content, end - 4) });
@@ -173,6 +195,7 @@ export class LmdbBackend implements StorageBackend {
   }
 
   commit(): Promise<void> {
+    if (this.broken !== undefined) return Promise.reject(this.broken);
     if (this.active.count === 0 && this.batches.length === 1) return Promise.resolve();
     if (this.active.count > 0) this.seal();
     else if (this.queuedCommit === undefined && this.runningCommit !== undefined) return this.runningCommit;
@@ -198,16 +221,31 @@ export class LmdbBackend implements StorageBackend {
     return this.sizes.inUse;
   }
 
-  openView(): Promise<BackendView> {
-    return Promise.reject(new Error("not yet"));
+  async openView(): Promise<BackendView> {
+    await this.commit();
+    const tree = await this.lane.run(async () => this.pinTree());
+    return new LmdbView(tree, this.options.path);
   }
 
-  defragment(): Promise<void> {
-    return Promise.reject(new Error("not yet"));
+  async defragment(): Promise<void> {
+    if (this.defragmentation !== undefined) return this.defragmentation;
+    const done = this.runDefragmentation();
+    this.defragmentation = done;
+    const clear = (): void => {
+      this.defragmentation = undefined;
+    };
+    done.then(clear, clear);
+    return done;
   }
 
-  replaceWith(_imagePath: string): Promise<void> {
-    return Promise.reject(new Error("not yet"));
+  async replaceWith(imagePath: string): Promise<void> {
+    await this.lane.run(async () => {
+      this.changes = undefined; // a defragmentation under way has nothing left to do
+      await importFile(imagePath, this.options);
+      await this.swapFile();
+      this.dropPending();
+      this.findRightEdge();
+    });
   }
 
   async close(): Promise<void> {
@@ -216,9 +254,91 @@ export class LmdbBackend implements StorageBackend {
     await this.lane.run(async () => {
       await this.writer.request("close", undefined);
       await this.writer.terminate();
+      for (const tree of [...this.pins]) tree.detach();
       this.file.close();
       await this.environment.close();
     });
+  }
+
+  private pinTree(): PinnedTree {
+    const pin = this.environment.pin();
+    try {
+      const file = new LmdbFile(this.options.path);
+      return new PinnedTree(file, file.readTree(), pin, this.pins);
+    } catch (error) {
+      pin.release();
+      throw error;
+    }
+  }
+
+  /** Copies while commits go on, catches up, and holds commits only for the last stretch and the swap. */
+  private async runDefragmentation(): Promise<void> {
+    await this.commit();
+    const host = startViewThread(this.options.path);
+    const target: LmdbOptions = { ...this.options, path: temporaryPath(this.options.path) };
+    removeTemporary(this.options.path);
+    const [first, changes] = await this.lane.run(async () => {
+      this.changes = new CommittedChanges(this.committed);
+      return [this.pinTree(), this.changes] as const;
+    });
+    try {
+      await usingTree(first, (tree) => host.request("copy", { tree, target } satisfies CopyRequest));
+      for (let round = 0; round < CATCH_UP_ROUNDS && changes.isLarge && this.changes === changes; round++) {
+        const [tree, request] = await this.lane.run(async () => this.takeChanges(changes));
+        await usingTree(tree, (handle) =>
+          host.request("catch-up", { ...request, tree: handle } satisfies CatchUpRequest),
+        );
+      }
+      await this.lane.run(() => this.finishDefragmentation(host, changes));
+    } finally {
+      if (this.changes === changes) this.changes = undefined;
+      await host.terminate();
+      removeTemporary(this.options.path);
+    }
+  }
+
+  /** The last stretch: nothing is committed meanwhile. Requests go on; their writes wait in the batch. */
+  private async finishDefragmentation(host: WorkerHost, changes: CommittedChanges): Promise<void> {
+    if (this.changes !== changes) return; // a snapshot took the place of what was copied
+    const [tree, request] = this.takeChanges(changes);
+    await usingTree(tree, async (handle) => {
+      await host.request("catch-up", { ...request, tree: handle } satisfies CatchUpRequest);
+      await host.request("finish-copy", handle);
+    });
+    await this.swapFile();
+  }
+
+  private takeChanges(changes: CommittedChanges): readonly [PinnedTree, Omit<CatchUpRequest, "tree">] {
+    return [this.pinTree(), changes.take()];
+  }
+
+  /** Puts the temporary file in the place of the current one and goes on with it. */
+  private async swapFile(): Promise<void> {
+    const { path } = this.options;
+    try {
+      putInPlace(path);
+      // Nobody writes the old file any more: its views need no transaction to protect their pages.
+      for (const tree of [...this.pins]) tree.detach();
+      const old = this.environment;
+      this.environment = new LmdbEnvironment(this.options);
+      this.file.close();
+      this.file = new LmdbFile(path);
+      this.sizes = (await this.writer.request("reopen", undefined)) as FileSizes;
+      await old.close();
+    } catch (error) {
+      // Which file is in place is uncertain now; a commit into the other one would be lost.
+      this.broken = new Panic("cannot go on after replacing the database file", { path }, error);
+      throw this.broken;
+    }
+  }
+
+  private dropPending(): void {
+    this.batches.length = 0;
+    this.active = new WriteBatch();
+    this.batches.push(this.active);
+    this.lastMain = -1;
+    this.lastSub = -1;
+    this.committed = NOTHING;
   }
 
   private seal(): void {
@@ -229,12 +349,17 @@ export class LmdbBackend implements StorageBackend {
   /** Writes every sealed batch in one transaction. What fails stays sealed and goes with the next commit. */
   private async writeSealed(): Promise<void> {
     const sealed = this.batches.slice(0, -1);
-    const chunks = sealed.flatMap((batch) => batch.chunks.map(({ bytes, used }) => ({ bytes, used })));
-    const request: CommitRequest = { chunks };
+    if (sealed.length === 0) return;
+    const parts = sealed.flatMap((batch) => batch.chunks.map(({ bytes, used }) => ({ bytes, used })));
+    const request: CommitRequest = { parts };
     this.sizes = (await this.writer.request("commit", request)) as FileSizes;
     this.environment.refresh();
     this.batches.splice(0, sealed.length);
     for (const batch of sealed) {
+      this.changes?.add(batch);
+      if (batch.appended > 0) {
+        this.committed = { main: batch.mainAt(batch.appended - 1), sub: batch.subAt(batch.appended - 1) };
+      }
       batch.reset();
       if (this.spareBatches.length < 2) this.spareBatches.push(batch);
     }
@@ -245,7 +370,7 @@ export class LmdbBackend implements StorageBackend {
     const key = new Uint8Array(REVISION_KEY_MAX);
     const length = writeRevisionKey(key, 0, fromMain, fromSub);
     const isWhole = fromMain === 0 && fromSub === 0;
-    const deleting = this.batches.filter((batch) => batch.hasDeletions);
+    const deleting = this.batches.filter((batch) => batch.deleted.size > 0);
     const [pendingMain, pendingSub] = this.firstPending();
     let goOn = true;
     this.walk(
@@ -257,7 +382,7 @@ export class LmdbBackend implements StorageBackend {
         const sub = revisionSub(k, keyStart, keyEnd - keyStart);
         // A batch on its way may have reached the file already: its records come from the batch.
         if (main > pendingMain || (main === pendingMain && sub >= pendingSub)) return false;
-        for (const batch of deleting) if (batch.isDeleted(main, sub)) return true;
+        for (const batch of deleting) if (batch.deleted.has(main, sub)) return true;
         const isTombstone = (value[start] & FLAG_TOMBSTONE) !== 0;
         goOn = visit(main, sub, isTombstone, value.subarray(start + 1, end - 4)) !== false;
         return goOn;
@@ -269,12 +394,12 @@ export class LmdbBackend implements StorageBackend {
   private scanPending(fromMain: number, fromSub: number, visit: RevisionVisitor): void {
     for (let b = 0; b < this.batches.length; b++) {
       const batch = this.batches[b];
-      const later = this.batches.slice(b + 1).filter((other) => other.hasDeletions);
+      const later = this.batches.slice(b + 1).filter((other) => other.deleted.size > 0);
       for (let i = batch.lowerBound(fromMain, fromSub); i < batch.appended; i++) {
         if (!batch.isLiveAt(i)) continue;
         const main = batch.mainAt(i);
         const sub = batch.subAt(i);
-        if (later.some((other) => other.isDeleted(main, sub))) continue;
+        if (later.some((other) => other.deleted.has(main, sub))) continue;
         if (visit(main, sub, batch.isTombstoneAt(i), batch.valueAt(i)) === false) return;
       }
     }
@@ -310,6 +435,7 @@ export class LmdbBackend implements StorageBackend {
       if (key === undefined || key[0] !== REVISION_PREFIX) return;
       this.lastMain = revisionMain(key, 0);
       this.lastSub = revisionSub(key, 0, key.length);
+      this.committed = { main: this.lastMain, sub: this.lastSub };
     } finally {
       pin.release();
     }
@@ -318,15 +444,6 @@ export class LmdbBackend implements StorageBackend {
   private damaged(detail: string, fields: Readonly<Record<string, unknown>> = {}): never {
     throw new CorruptBackendError(this.options.path, detail, fields);
   }
-}
-
-/** Where the value begins in a stored record of a small bucket. */
-function contentStart(stored: Uint8Array, start: number): number {
-  if ((stored[start] & FLAG_LONG_KEY) === 0) return start + 1;
-  const at = start + 1;
-  const keyLength =
-    (stored[at] | (stored[at + 1] << 8) | (stored[at + 2] << 16) | (stored[at + 3] << 24)) >>> 0;
-  return at + 4 + keyLength;
 }
 
 /** Refuses a file that lmdb would map although it is cut or not a database. */
@@ -346,4 +463,53 @@ function syncDirectory(path: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Builds the temporary file beside `options.path` from a bbolt image. */
+async function importFile(imagePath: string, options: LmdbOptions): Promise<void> {
+  removeTemporary(options.path);
+  const host = startViewThread(imagePath);
+  try {
+    const request: ImportRequest = {
+      imagePath,
+      path: temporaryPath(options.path),
+      unsafeNoFsync: options.unsafeNoFsync,
+    };
+    await host.request("import", request);
+  } catch (error) {
+    removeTemporary(options.path);
+    throw error;
+  } finally {
+    await host.terminate();
+  }
+}
+
+/** Renames the temporary file to `path`, durably. */
+function putInPlace(path: string): void {
+  const next = temporaryPath(path);
+  renameSync(next, path);
+  renameSync(lockPath(next), lockPath(path));
+  syncDirectory(dirname(path));
+}
+
+async function usingTree<T>(tree: PinnedTree, use: (handle: TreeHandle) => Promise<T>): Promise<T> {
+  try {
+    return await use(tree.handle);
+  } finally {
+    tree.release();
+  }
+}
+
+function removeTemporary(path: string): void {
+  rmSync(temporaryPath(path), { force: true });
+  rmSync(lockPath(temporaryPath(path)), { force: true });
+}
+
+function temporaryPath(path: string): string {
+  return `${path}.new`;
+}
+
+/** Where lmdb keeps its table of readers. */
+function lockPath(path: string): string {
+  return `${path}-lock`;
 }

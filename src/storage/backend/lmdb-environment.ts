@@ -8,7 +8,7 @@
 
 import { getSystemErrorName } from "node:util";
 import { asBinary, open, type RootDatabase } from "lmdb";
-import { DiskError } from "#base";
+import { DiskError, EMPTY_BYTES } from "#base";
 
 /** First size of the memory map. Growing it later is possible, but leaves the old map behind until close. */
 const MAP_BYTES = 32 * 1024 ** 3;
@@ -24,6 +24,7 @@ export interface TreeStatistics {
   readonly pageSize: number;
   /** Pages reachable from the newest transaction, the two meta pages included. */
   readonly usedPages: number;
+  readonly entries: number;
 }
 
 /** A read transaction held open. */
@@ -46,6 +47,9 @@ export interface ValueBuffer extends Buffer {
 export class LmdbEnvironment {
   private readonly db: RootDatabase<Uint8Array, Uint8Array>;
   readonly path: string;
+  /** What `get` found. */
+  value: Uint8Array = EMPTY_BYTES;
+  private lastFound: Buffer | undefined;
 
   constructor(options: LmdbOptions) {
     this.path = options.path;
@@ -63,9 +67,20 @@ export class LmdbEnvironment {
     this.db = checked(options.path, "open", () => open<Uint8Array, Uint8Array>(settings));
   }
 
-  /** The stored value in a buffer that the next call overwrites; its `length` is the value's. */
-  get(key: Uint8Array): Buffer | undefined {
-    return this.db.getBinaryFast(key);
+  /**
+   * Fetches the stored value into `value[0, result)`, where the next call may overwrite it.
+   * @returns its length, -1 when there is none
+   */
+  get(key: Uint8Array): number {
+    const found = this.db.getBinaryFast(key);
+    if (found === undefined) return -1;
+    // lmdb-js reuses one buffer whose `length` it sets by hand. That makes it a slow object to index, so reads go
+    // through a plain array over the same memory.
+    if (found !== this.lastFound) {
+      this.lastFound = found;
+      this.value = new Uint8Array(found.buffer, found.byteOffset);
+    }
+    return found.length;
   }
 
   /** Makes later reads see the newest transaction. */
@@ -97,8 +112,13 @@ export class LmdbEnvironment {
 
   statistics(): TreeStatistics {
     this.db.resetReadTxn();
-    const stats = this.db.getStats() as PageCounts & { pageSize: number; free: PageCounts };
-    return { pageSize: stats.pageSize, usedPages: 2 + pagesOf(stats) + pagesOf(stats.free) };
+    const stats = this.db.getStats() as PageCounts & {
+      pageSize: number;
+      entryCount: number;
+      free: PageCounts;
+    };
+    const usedPages = 2 + pagesOf(stats) + pagesOf(stats.free);
+    return { pageSize: stats.pageSize, usedPages, entries: stats.entryCount };
   }
 
   async close(): Promise<void> {

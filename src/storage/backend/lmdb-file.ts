@@ -69,13 +69,17 @@ export interface TreeRoot {
 export class LmdbFile {
   readonly path: string;
   readonly pageSize: number;
-  private readonly fd: number;
+  /** Descriptors belong to the process: other threads may read through it while this object is open. */
+  readonly fd: number;
   private isClosed = false;
 
-  /** Opens the file for reading. Throws CorruptBackendError when it is no lmdb file, the system's error otherwise. */
-  constructor(path: string) {
+  /**
+   * Opens the file for reading. Throws CorruptBackendError when it is no lmdb file, the system's error otherwise.
+   * @param fd a descriptor to read through instead; it becomes this object's
+   */
+  constructor(path: string, fd?: number) {
     this.path = path;
-    this.fd = openSync(path, "r");
+    this.fd = fd ?? openSync(path, "r");
     try {
       this.pageSize = this.readPageSize();
     } catch (error) {
@@ -315,7 +319,8 @@ class TreeWalk {
     const run = Number(bytes.readBigUInt64LE(keyEnd));
     const pages = Number(bytes.readBigUInt64LE(keyEnd + 16));
     this.overflowPages += pages;
-    if (pages < 1 || HEADER + size > pages * this.pageSize || HEADER + size <= (pages - 1) * this.pageSize) {
+    // A shorter value written over a longer one keeps its pages.
+    if (pages < 1 || HEADER + size > pages * this.pageSize) {
       this.file.damaged("a large value does not fit its pages", { page, size, pages });
     }
     const data = this.file.read(this.position(run, pages), HEADER + size);

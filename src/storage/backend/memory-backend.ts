@@ -3,9 +3,12 @@
 // whole, what came later is gone as a whole. Reaches the outside only through the Disk port.
 
 import { assert, type Disk, equalBytes } from "#base";
+import { BytesSource, ImageReader } from "../bbolt/image-reader.js";
 import type { BackendView, BucketName, EntryVisitor, RevisionVisitor, StorageBackend } from "./backend.js";
+import { feedImage } from "./image-feed.js";
 import { Journal } from "./journal.js";
 import { Lane } from "./lane.js";
+import { type BucketSnapshot, MemoryView } from "./memory-view.js";
 import {
   bucketKey,
   bucketOfNumber,
@@ -126,7 +129,15 @@ export class MemoryBackend implements StorageBackend {
   }
 
   async openView(): Promise<BackendView> {
-    throw new Error("not yet");
+    await this.commit();
+    const buckets = new Map<BucketName, BucketSnapshot>();
+    for (const [bucket, entries] of this.buckets) {
+      buckets.set(
+        bucket,
+        [...entries.keys()].sort().map((name) => entries.get(name)!),
+      );
+    }
+    return new MemoryView(this.revisions.snapshot(), buckets);
   }
 
   async defragment(): Promise<void> {
@@ -138,8 +149,28 @@ export class MemoryBackend implements StorageBackend {
     });
   }
 
-  async replaceWith(_imagePath: string): Promise<void> {
-    throw new Error("not yet");
+  async replaceWith(imagePath: string): Promise<void> {
+    if (this.disk === undefined) throw new Error("a memory backend without a disk cannot read an image");
+    const file = await this.disk.open(imagePath, "r");
+    const bytes = await file.read(0, await file.size()).finally(() => file.close());
+    // Fed in full before anything is given up: a bad image leaves the content as it was.
+    const next = new MemoryBackend();
+    feedImage(new ImageReader(new BytesSource(imagePath, bytes)), imagePath, {
+      appendRevision: (main, sub, tombstone, value) =>
+        next.appendRevision(main, sub, tombstone, new Uint8Array(value)),
+      put: (bucket, key, value) => next.put(bucket, new Uint8Array(key), new Uint8Array(value)),
+      flush: () => {},
+    });
+    await this.lane.run(async () => {
+      await this.journal?.rewrite(next.contentLog());
+      this.revisions = next.revisions;
+      this.buckets = next.buckets;
+      this.bucketBytes = next.bucketBytes;
+      this.highWater = this.sizeInUse();
+      this.count = 0;
+      this.unwritten = [];
+      if (this.log !== undefined) this.log = new WriteBatch(LOG_CHUNK_BYTES);
+    });
   }
 
   async close(): Promise<void> {

@@ -90,6 +90,15 @@ export function storedSize(keyLength: number, valueLength: number): number {
   return RECORD_OVERHEAD + valueLength + (keyLength > LONG_KEY ? 4 + keyLength : 0);
 }
 
+/** Where the value itself begins in a stored record that starts at `start`. */
+export function storedContent(stored: Uint8Array, start: number): number {
+  if ((stored[start] & FLAG_LONG_KEY) === 0) return start + 1;
+  const at = start + 1;
+  const keyLength =
+    (stored[at] | (stored[at + 1] << 8) | (stored[at + 2] << 16) | (stored[at + 3] << 24)) >>> 0;
+  return at + 4 + keyLength;
+}
+
 /** Whether the sum at the end of a stored value matches its key and content. `end` is the end of the whole value. */
 export function isIntact(
   key: Uint8Array,

@@ -76,6 +76,15 @@ export class RevisionLog {
     }
   }
 
+  /** Every live record in order; the log must not change meanwhile. */
+  *records(): Generator<{ main: number; sub: number; tombstone: boolean; value: Uint8Array }> {
+    for (let i = 0; i < this.mains.length; i++) {
+      const value = this.values[i];
+      if (value === undefined) continue;
+      yield { main: this.mains[i], sub: this.subs[i], tombstone: this.tombstones[i], value };
+    }
+  }
+
   private lowerBound(main: number, sub: number): number {
     let low = 0;
     let high = this.mains.length;

@@ -5,6 +5,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type MessagePort, type TransferListItem, Worker } from "node:worker_threads";
 import { DiskError, Panic } from "#base";
+import { CorruptImageError } from "../bbolt/format.js";
+import { UnknownContentError } from "./exchange.js";
 
 /**
  * The compiled file of a worker beside `importer`. A thread cannot load TypeScript: run from the sources (as the tests
@@ -25,6 +27,9 @@ export interface WireFailure {
   /** Code of a system error (ENOSPC, EIO, …) or empty. */
   readonly code: string;
   readonly isPanic: boolean;
+  /** Set for a CorruptImageError. */
+  readonly image?: { readonly path: string; readonly offset: number; readonly detail: string };
+  readonly isUnknownContent: boolean;
 }
 
 export interface WorkerAnswer {
@@ -36,11 +41,25 @@ export interface WorkerAnswer {
 export function failureOf(error: unknown): WireFailure {
   const e = error instanceof Error ? error : new Error(String(error));
   const code = "code" in e && typeof e.code === "string" ? e.code : "";
-  return { message: e.message, stack: e.stack ?? "", code, isPanic: e instanceof Panic };
+  const image =
+    e instanceof CorruptImageError ? { path: e.path, offset: e.offset, detail: e.detail } : undefined;
+  const isUnknownContent = e instanceof UnknownContentError;
+  return {
+    message: e.message,
+    stack: e.stack ?? "",
+    code,
+    isPanic: e instanceof Panic,
+    image,
+    isUnknownContent,
+  };
 }
 
-/** The error that a failure stands for: DiskError for what the system refused, Panic for everything else. */
+/** The error that a failure stands for: of the image, of the system (DiskError), and else a Panic. */
 export function errorOf(failure: WireFailure, operation: string, path: string): Error {
+  if (failure.image !== undefined) {
+    return new CorruptImageError(failure.image.path, failure.image.offset, failure.image.detail);
+  }
+  if (failure.isUnknownContent) return new UnknownContentError(failure.message);
   if (failure.code !== "" && !failure.isPanic) return new DiskError(failure.code, operation, path, failure);
   return new Panic(failure.message, { operation, path }, failure);
 }
@@ -100,6 +119,7 @@ export class WorkerHost {
   }
 
   async terminate(): Promise<void> {
+    this.worker.ref(); // or the process could end before the promise does
     await this.worker.terminate();
   }
 

@@ -24,6 +24,7 @@ import {
   storedSize,
   writeRevisionKey,
 } from "./record.js";
+import { RevisionSet } from "./revision-set.js";
 
 export const OP_PUT = 1;
 export const OP_DELETE = 2;
@@ -57,7 +58,8 @@ export class WriteBatch {
   private offsets = new Uint32Array(FIRST_INDEX);
   private lengths = new Int32Array(FIRST_INDEX);
   private tombstones = new Uint8Array(FIRST_INDEX);
-  private readonly deleted = new Map<number, Set<number>>();
+  /** Records deleted that this batch did not append itself. */
+  readonly deleted = new RevisionSet();
   private readonly buckets = new Map<
     BucketName,
     Map<string, { key: Uint8Array; value: Uint8Array | null }>
@@ -116,26 +118,13 @@ export class WriteBatch {
       const at = this.find(main, sub);
       if (at >= 0) return this.lengths[at] < 0 ? null : this.valueAt(at);
     }
-    return this.deleted.size > 0 && this.isDeleted(main, sub) ? null : undefined;
-  }
-
-  isDeleted(main: number, sub: number): boolean {
-    return this.deleted.get(main)?.has(sub) === true;
-  }
-
-  /** Records deleted that this batch did not append itself. */
-  get hasDeletions(): boolean {
-    return this.deleted.size > 0;
+    return this.deleted.size > 0 && this.deleted.has(main, sub) ? null : undefined;
   }
 
   deleteRevision(main: number, sub: number): void {
     const at = this.find(main, sub);
     if (at >= 0) this.lengths[at] = -1;
-    else {
-      const subs = this.deleted.get(main);
-      if (subs === undefined) this.deleted.set(main, new Set([sub]));
-      else subs.add(sub);
-    }
+    else this.deleted.add(main, sub);
     const keyLength = sub === 0 ? 8 : 12;
     const chunk = this.beginOperation(OP_DELETE, keyLength, 0);
     writeRevisionKey(chunk.bytes, chunk.used + OP_HEADER, main, sub);
@@ -184,6 +173,14 @@ export class WriteBatch {
     bucket: BucketName,
   ): ReadonlyMap<string, { key: Uint8Array; value: Uint8Array | null }> | undefined {
     return this.buckets.get(bucket);
+  }
+
+  forEachEntry(
+    visit: (bucket: BucketName, name: string, key: Uint8Array, value: Uint8Array | null) => void,
+  ): void {
+    for (const [bucket, entries] of this.buckets) {
+      for (const [name, { key, value }] of entries) visit(bucket, name, key, value);
+    }
   }
 
   /** Position of the first appended record at or right of (main, sub), up to `appended`. */
