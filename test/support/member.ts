@@ -70,6 +70,18 @@ export class ProcessMember implements Target {
   }
 
   async start(flags: readonly string[] = []): Promise<void> {
+    await this.#untilReady(await this.#spawn(flags));
+  }
+
+  /** Starts and kills again after so long, ready or not. */
+  async startAndKill(afterMs: number): Promise<void> {
+    const child = await this.#spawn([]);
+    child.stderr!.resume();
+    await new Promise((resolve) => setTimeout(resolve, afterMs));
+    await this.kill();
+  }
+
+  async #spawn(flags: readonly string[]): Promise<ChildProcess> {
     if (this.#clientPort === 0) {
       this.#clientPort = await freePort();
       this.#peerPort = await freePort();
@@ -95,7 +107,7 @@ export class ProcessMember implements Target {
       child.once("close", () => resolve());
       child.once("error", () => resolve());
     });
-    await this.#untilReady(child);
+    return child;
   }
 
   #untilReady(child: ChildProcess): Promise<void> {
