@@ -105,7 +105,11 @@ export class Caller {
   async stream(path: string, observer: StreamObserver, options: CallOptions = {}): Promise<ClientStream> {
     const deadline = options.timeoutMs === undefined ? undefined : performance.now() + options.timeoutMs;
     const pick = await this.pick(path, 0, deadline, options);
-    return pick.connection.stream(path, settingsOf(deadline, options), observer);
+    try {
+      return await pick.connection.stream(path, settingsOf(deadline, options), observer);
+    } catch (error) {
+      throw error instanceof CallFailure ? errorOf(error) : error;
+    }
   }
 
   /** A call with one request and a stream of responses, which the caller takes at its own pace. */

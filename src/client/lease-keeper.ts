@@ -9,7 +9,7 @@ import type { CallOptions } from "./config.js";
 import { canceled, EtcdError, errorOf } from "./errors.js";
 import { headerOf } from "./messages.js";
 import { Queue } from "./queue.js";
-import { CallFailure, type ClientStream, type StreamObserver } from "./transport.js";
+import type { ClientStream, StreamObserver } from "./transport.js";
 
 const TICK_MS = 500;
 /** Time until the first answer, while the TTL is not known. */
@@ -151,7 +151,7 @@ export class LeaseKeeper implements StreamObserver {
       this.tick();
     } catch (error) {
       // Leases whose time runs out meanwhile end by their deadlines; the next tick tries again.
-      if (!(error instanceof EtcdError) && !(error instanceof CallFailure)) throw error;
+      if (!(error instanceof EtcdError)) throw error;
       this.retryAt = performance.now() + TICK_MS;
     } finally {
       this.opening = false;

@@ -58,7 +58,8 @@ export interface ClientStream {
 export interface Connection {
   /** Rejects with a `CallFailure`. */
   unary(path: string, request: Uint8Array, settings: CallSettings): Promise<Uint8Array>;
-  stream(path: string, settings: CallSettings, observer: StreamObserver): ClientStream;
+  /** Rejects with a `CallFailure` when the stream cannot be opened; the observer hears nothing then. */
+  stream(path: string, settings: CallSettings, observer: StreamObserver): Promise<ClientStream>;
   /** Ends the connection; running calls fail. */
   close(): void;
 }

@@ -125,8 +125,7 @@ export class WatchStream implements StreamObserver {
     }
     if (this.entries.size === 0) return;
     if (failure !== undefined && !mayHeal(failure)) return this.failAll(errorOf(failure));
-    setTimeout(() => void this.open(), this.reopenMs);
-    this.reopenMs = Math.min(this.reopenMs * 2, REOPEN_MS_MAX);
+    this.reopenLater();
   }
 
   private onCreated(response: rpcpb.WatchResponse): void {
@@ -184,7 +183,7 @@ export class WatchStream implements StreamObserver {
       this.stream = await this.caller.stream(PATH, this, { requireLeader: this.requireLeader });
     } catch (error) {
       if (!(error instanceof EtcdError)) throw error;
-      return this.failAll(error);
+      return error.code === StatusCode.Unavailable ? this.reopenLater() : this.failAll(error);
     } finally {
       this.opening = false;
     }
@@ -194,6 +193,11 @@ export class WatchStream implements StreamObserver {
       this.requestProgress();
     }
     if (this.entries.size === 0) this.stop();
+  }
+
+  private reopenLater(): void {
+    setTimeout(() => void this.open(), this.reopenMs);
+    this.reopenMs = Math.min(this.reopenMs * 2, REOPEN_MS_MAX);
   }
 
   private sendCreate(entry: Entry): void {

@@ -6,7 +6,6 @@
 import { type DescMessage, fromBinary, toJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "#client";
-import { grpcJsConnector } from "../client/grpc-js-connector.js";
 import { hasReference, type ReferenceMember, startReference } from "../client/reference-member.js";
 import { CASES, type Case } from "./cases.js";
 import { type Outcome, runOurs, runReference } from "./in-process.js";
@@ -19,7 +18,7 @@ let client: Client;
 beforeAll(async () => {
   if (!hasReference) return;
   member = await startReference(PORT);
-  client = new Client({ endpoints: [ENDPOINT], connector: grpcJsConnector });
+  client = new Client({ endpoints: [ENDPOINT] });
 });
 
 afterAll(async () => {
@@ -91,7 +90,7 @@ async function compare({
   const expected = await runReference(call);
   await prepare();
   await before?.(client);
-  const actual = await runOurs(call, grpcJsConnector);
+  const actual = await runOurs(call);
   expect(normalized(actual, ours, schema)).toEqual(normalized(expected, reference, schema));
 }
 

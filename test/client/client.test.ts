@@ -1,4 +1,4 @@
-// The client library against the reference etcd, over an independent gRPC implementation.
+// The client library against the reference etcd, over its own transport and over an independent gRPC implementation.
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { utf8Text } from "#base";
@@ -7,20 +7,10 @@ import { ErrCompacted, ErrFutureRev, ErrLeaseNotFound } from "#proto";
 import { grpcJsConnector } from "./grpc-js-connector.js";
 import { hasReference, type ReferenceMember, startReference } from "./reference-member.js";
 
-const PORT = 28100;
-let member: ReferenceMember | undefined;
-let client: Client;
-
-beforeAll(async () => {
-  if (!hasReference) return;
-  member = await startReference(PORT);
-  client = new Client({ endpoints: [`127.0.0.1:${PORT}`], connector: grpcJsConnector, callTimeoutMs: 5000 });
-});
-
-afterAll(async () => {
-  client?.close();
-  await member?.stop();
-});
+const TRANSPORTS = [
+  { name: "grpc-js", connector: grpcJsConnector, port: 28100 },
+  { name: "its own transport", connector: undefined, port: 28110 },
+];
 
 async function take(watcher: AsyncIterable<WatchResponse>, count: number): Promise<string[]> {
   const seen: string[] = [];
@@ -32,7 +22,20 @@ async function take(watcher: AsyncIterable<WatchResponse>, count: number): Promi
   return seen;
 }
 
-describe.skipIf(!hasReference)("client", () => {
+describe.skipIf(!hasReference).each(TRANSPORTS)("client over $name", ({ connector, port }) => {
+  let member: ReferenceMember | undefined;
+  let client: Client;
+
+  beforeAll(async () => {
+    member = await startReference(port);
+    client = new Client({ endpoints: [`127.0.0.1:${port}`], connector, callTimeoutMs: 5000 });
+  });
+
+  afterAll(async () => {
+    client?.close();
+    await member?.stop();
+  });
+
   it("puts, gets ranges, deletes", async () => {
     const first = await client.kv.put("kv/a", "1");
     await client.kv.put("kv/b", "2");
@@ -149,11 +152,11 @@ describe.skipIf(!hasReference)("client", () => {
   });
 
   it("looks after the member", async () => {
-    const status = await client.maintenance.status({ endpoint: `127.0.0.1:${PORT}` });
+    const status = await client.maintenance.status({ endpoint: `127.0.0.1:${port}` });
     expect(status.leader).toBe(status.header.memberId);
     expect(status.raftAppliedIndex).toBeGreaterThan(0);
     const { members } = await client.cluster.list();
-    expect(members.map((one) => one.clientUrls)).toEqual([[`http://127.0.0.1:${PORT}`]]);
+    expect(members.map((one) => one.clientUrls)).toEqual([[`http://127.0.0.1:${port}`]]);
     expect((await client.maintenance.hashKV()).hash).toBeGreaterThan(0);
     expect((await client.maintenance.alarms()).alarms).toEqual([]);
     await client.maintenance.defragment();
@@ -161,14 +164,14 @@ describe.skipIf(!hasReference)("client", () => {
     for await (const chunk of client.maintenance.snapshot()) bytes += chunk.blob.length;
     expect(bytes % 512).toBe(32);
     await client.sync();
-    expect(client.endpoints).toEqual([`http://127.0.0.1:${PORT}`]);
+    expect(client.endpoints).toEqual([`http://127.0.0.1:${port}`]);
   });
 
   it("waits for a connection no longer than the deadline", async () => {
     const attempts: string[] = [];
     const nowhere = new Client({
       endpoints: ["127.0.0.1:28199"],
-      connector: grpcJsConnector,
+      connector,
       onAttemptFailed: (attempt) => attempts.push(attempt.status),
     });
     const started = performance.now();
@@ -181,8 +184,8 @@ describe.skipIf(!hasReference)("client", () => {
 
   it("goes to the endpoint that lives, and takes up watches after an outage", async () => {
     const pair = new Client({
-      endpoints: ["127.0.0.1:28199", `127.0.0.1:${PORT}`],
-      connector: grpcJsConnector,
+      endpoints: ["127.0.0.1:28199", `127.0.0.1:${port}`],
+      connector,
       callTimeoutMs: 10_000,
     });
     await pair.kv.put("o/1", "before");

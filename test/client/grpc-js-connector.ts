@@ -39,7 +39,7 @@ class GrpcJsConnection implements Connection {
     });
   }
 
-  stream(path: string, settings: CallSettings, observer: StreamObserver): ClientStream {
+  async stream(path: string, settings: CallSettings, observer: StreamObserver): Promise<ClientStream> {
     const call = this.client.makeBidiStreamRequest<Uint8Array, Uint8Array>(
       path,
       identity,
