@@ -101,6 +101,9 @@ export const BUDGETS = {
   outputLargeBytes: 64 * KIB,
   outputSmallPooled: 512,
   outputLargePooled: 64,
+  /** Bytes of DATA that a connection may write in one turn of the event loop: a peer that reads as fast as we write
+   *  must not keep us from everybody else. */
+  turnBytes: MIB,
   /** Bytes that one stream may write before the next waiting stream of the connection has its turn. */
   sendQuantumBytes: 64 * KIB,
 

@@ -50,7 +50,8 @@ export class ConnectionGroup {
   assemblyBytes = 0;
   queuedBytes = 0;
   readonly members = new Set<GroupMember>();
-  private readonly dirty: GroupMember[] = [];
+  private dirty: GroupMember[] = [];
+  private flushing: GroupMember[] = [];
   private flushScheduled = false;
   private timer: Timer | undefined = undefined;
   private readonly cutLog: TokenBucket;
@@ -99,8 +100,11 @@ export class ConnectionGroup {
   /** Writes out what all connections have gathered. Whoever answers many calls at once ends with this. */
   flush(): void {
     const dirty = this.dirty;
+    // A flush may ask for another one, which belongs to the next turn.
+    this.dirty = this.flushing;
     for (let i = 0; i < dirty.length; i++) dirty[i].flush();
     dirty.length = 0;
+    this.flushing = dirty;
   }
 
   /** Counts queued bytes (negative when they leave) and cuts the largest hoarder when the total is exceeded. */

@@ -86,6 +86,9 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
   /** A chunk is being worked through: its end will flush. */
   private processing = false;
   private flushScheduled = false;
+  /** The connection has written its share of a turn: the next flush, a turn later, goes on. */
+  private unspentAtFlush = false;
+  private bytesCounted = 0;
   private receiveWindow: number = BUDGETS.connectionWindowBytes;
   private settingsReceived = false;
   private readonly openedAt: number;
@@ -129,6 +132,8 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
   protected abstract onPing(): boolean;
   protected abstract onPingAck(buf: Buffer, start: number): void;
   protected abstract onGoaway(lastStreamId: number, code: number, debug: string): void;
+  /** The peer's first SETTINGS have come: it speaks HTTP/2. */
+  protected onReady(): void {}
   /** All whole frames of a chunk are through. */
   protected abstract onChunkEnd(): void;
   protected abstract onSweep(second: number): void;
@@ -333,10 +338,12 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
       return this.connectionError(ErrorCode.EnhanceYourCalm, "too many settings", "idle-frames");
     }
     if (this.settingsReceived && !this.chargeIdleFrame(BUDGETS.settingsCost)) return;
+    const first = !this.settingsReceived;
     this.settingsReceived = true;
     const fault = applySettings(this, buf, start, end);
     if (fault !== undefined) return this.connectionError(fault.code, fault.text);
     writeSettingsAck(this.out);
+    if (first) this.onReady();
   }
 
   /** SETTINGS_INITIAL_WINDOW_SIZE: shifts every stream's window, and may open some. False on overflow. */
@@ -457,14 +464,14 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
     this.sender.drop(stream);
     stream.onForgotten();
     if (stream.dueAt !== Number.POSITIVE_INFINITY) this.group.deadlines.disarm(stream);
-    if (this.streams.size === 0) this.onIdle();
+    this.onStreamGone();
   }
 
   /** The highest of the peer's streams that we have worked on, for GOAWAY. */
   protected abstract lastServedStreamId(): number;
 
-  /** The last stream has ended. */
-  protected onIdle(): void {}
+  /** A stream has left the table. */
+  protected abstract onStreamGone(): void;
 
   // -- budgets ---------------------------------------------------------------------------------------------------------
 
@@ -508,21 +515,38 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
 
   flush(): void {
     this.flushScheduled = false;
-    if (this.out.length === 0) return;
-    this.group.counters.socketBytesSent += this.out.length;
+    if (this.unspentAtFlush) {
+      this.unspentAtFlush = false;
+      this.resumeSending();
+    }
     this.out.flush();
+    if (this.out.bytesWritten > this.bytesCounted) {
+      this.group.counters.socketBytesSent += this.out.bytesWritten - this.bytesCounted;
+      this.bytesCounted = this.out.bytesWritten;
+    }
     // A peer that does not read is not read from: it could only ask for more.
     if (this.out.blocked && !this.socket.isPaused()) this.socket.pause();
+    const spent = this.sender.spent;
+    this.sender.beginTurn();
+    if (!spent || this.stopped) return;
+    this.unspentAtFlush = true;
+    this.touch();
+  }
+
+  /** Goes on with what waited for the socket or for the next turn. */
+  private resumeSending(): void {
+    if (this.stopped) return;
+    this.processing = true;
+    this.sender.pumpWaiting();
+    this.onChunkEnd();
+    this.processing = false;
   }
 
   private onSocketDrain(): void {
     this.out.blocked = false;
     if (this.state !== STATE_OPEN) return;
     this.socket.resume();
-    this.processing = true;
-    this.sender.pumpWaiting();
-    this.onChunkEnd();
-    this.processing = false;
+    this.resumeSending();
     this.flush();
   }
 

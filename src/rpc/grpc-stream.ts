@@ -37,6 +37,11 @@ export abstract class GrpcStream extends Http2Stream {
   /** False once the owner takes no more messages: what still arrives is dropped. */
   protected abstract get accepting(): boolean;
 
+  /** False while the peer is to send no more: a stream whose own output is not taken gets no new input. */
+  protected get replenishes(): boolean {
+    return this.queuedBytes < BUDGETS.streamQueueHighBytes;
+  }
+
   get isHalfReceived(): boolean {
     return this.partial !== undefined;
   }
@@ -55,7 +60,7 @@ export abstract class GrpcStream extends Http2Stream {
       this.continuePartial(buf, pos, end, this.partial);
     }
     if (last) this.receiveEnd();
-    else if (this.queuedBytes < BUDGETS.streamQueueHighBytes) this.connection.replenishStreamWindow(this);
+    else if (this.replenishes) this.connection.replenishStreamWindow(this);
   }
 
   /** Frees what a half-received message holds. */

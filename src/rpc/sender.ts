@@ -35,6 +35,10 @@ export class Sender {
   framesSent = 0;
   private readonly group: ConnectionGroup;
   private readonly abuse: AbuseMeter;
+  /** Bytes of DATA written in this turn of the event loop. */
+  private turnBytes = 0;
+  /** A walk along the line is going on: who joins it now is served by that walk. */
+  private pumping = false;
   private readonly waiting = new Ring<Http2Stream>(4);
 
   constructor(out: OutputBuffer, group: ConnectionGroup, abuse: AbuseMeter) {
@@ -43,9 +47,19 @@ export class Sender {
     this.abuse = abuse;
   }
 
+  /** True when the connection has written what it may in this turn; `beginTurn` has to follow in a later one. */
+  get spent(): boolean {
+    return this.turnBytes >= BUDGETS.turnBytes;
+  }
+
+  /** A new turn of the event loop: what waited for it goes on. */
+  beginTurn(): void {
+    this.turnBytes = 0;
+  }
+
   /** Bytes of DATA payload that may leave on `stream` now, in one frame. */
   sendable(stream: Http2Stream): number {
-    if (this.out.blocked) return 0;
+    if (this.out.blocked || this.spent) return 0;
     return Math.min(this.initialWindow - stream.sendUsed, this.window, BUDGETS.frameBytes);
   }
 
@@ -60,6 +74,7 @@ export class Sender {
   /** Accounts for one DATA frame that has been written. */
   countSent(stream: Http2Stream, bytes: number): void {
     this.window -= bytes;
+    this.turnBytes += bytes;
     stream.sendUsed += bytes;
     stream.served = true;
     this.framesSent++;
@@ -87,15 +102,16 @@ export class Sender {
   pump(stream: Http2Stream): void {
     const queue = stream.queue;
     if (queue === undefined || queue.waiting || !stream.hasQueued) return;
-    if (this.pumpQuantum(stream, queue)) {
-      queue.waiting = true;
-      this.waiting.push(stream);
-    }
+    queue.waiting = true;
+    this.waiting.push(stream);
+    this.pumpWaiting();
   }
 
-  /** Sends what may leave of all streams that wait for the connection, a quantum each in turn. */
+  /** Sends what may leave of all streams in the line, a quantum each in turn. */
   pumpWaiting(): void {
-    while (this.waiting.length > 0 && !this.out.blocked && this.window > 0) {
+    if (this.pumping) return;
+    this.pumping = true;
+    while (this.waiting.length > 0 && this.window > 0 && !this.out.blocked && !this.spent) {
       const stream = this.waiting.shift()!;
       const queue = stream.queue;
       if (stream.closed || queue === undefined) continue;
@@ -105,6 +121,7 @@ export class Sender {
         this.waiting.push(stream);
       }
     }
+    this.pumping = false;
   }
 
   /** The peer grants `bytes` more on the connection; false on overflow. */

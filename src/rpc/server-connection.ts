@@ -238,7 +238,8 @@ export class ServerConnection extends Http2Connection {
     return Math.min(this.lastStreamId, this.drainLimit);
   }
 
-  protected override onIdle(): void {
+  protected override onStreamGone(): void {
+    if (this.streams.size > 0) return;
     if (this.drain === DRAIN_FINAL || this.peerGone) this.shutdown(ErrorCode.NoError, "");
   }
 
