@@ -67,6 +67,8 @@ export class RaftDriver {
 
   private queued: Uint8Array[] = [];
   private queuedCounters: number[] = [];
+  /** Proposals that hold only while this member leads a certain term, by counter. */
+  private readonly boundToTerm = new Map<number, number>();
   private queuedBytes = 0;
   private scheduled = false;
   /** A log write or snapshot install is under way on another thread. */
@@ -129,13 +131,13 @@ export class RaftDriver {
     this.schedule();
   }
 
-  /** Takes back a proposal that is still queued. */
-  withdraw(counter: number): void {
-    const at = this.queuedCounters.indexOf(counter);
-    if (at < 0) return;
-    this.queuedBytes -= this.queued[at].length;
-    this.queued.splice(at, 1);
-    this.queuedCounters.splice(at, 1);
+  /**
+   * As `propose`, but only as the leader of the present term: what a leader decided alone (a lease has expired) must not
+   * be forwarded to a later leader, who may know better.
+   */
+  proposeAsLeader(counter: number, data: Uint8Array): void {
+    this.boundToTerm.set(counter, this.node.term);
+    this.propose(counter, data);
   }
 
   /** Proposes a configuration change. @returns false when raft refuses it (no leader, or stopped) */
@@ -197,6 +199,7 @@ export class RaftDriver {
 
   /** One batch for everything that came in since the last turn; what exceeds the bound stays for the next. */
   private proposeQueued(): void {
+    if (this.boundToTerm.size > 0) this.dropOutdated();
     if (this.queued.length === 0 || !this.hasLeader) return;
     let batch = this.queued;
     let counters = this.queuedCounters;
@@ -214,8 +217,27 @@ export class RaftDriver {
       this.queuedCounters = [];
       this.queuedBytes = 0;
     }
-    if (this.node.propose(batch) !== undefined)
+    if (this.node.propose(batch) !== StepResult.Ok)
       for (const counter of counters) this.machine.onDropped(counter);
+  }
+
+  /** Takes out what was decided under a leadership that is over. */
+  private dropOutdated(): void {
+    const { node, boundToTerm } = this;
+    const batch = this.queued;
+    const counters = this.queuedCounters;
+    this.queued = [];
+    this.queuedCounters = [];
+    this.queuedBytes = 0;
+    counters.forEach((counter, i) => {
+      const term = boundToTerm.get(counter);
+      if (term !== undefined && (!node.isLeader || node.term !== term))
+        return this.machine.onDropped(counter);
+      this.queued.push(batch[i]);
+      this.queuedCounters.push(counter);
+      this.queuedBytes += batch[i].length;
+    });
+    boundToTerm.clear();
   }
 
   private handle(ready: Ready): void {

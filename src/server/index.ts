@@ -1,1 +1,13 @@
-export {};
+// server: one member of a cluster. start.ts builds it from its files, member.ts is what it is, driver.ts how it runs;
+// api/ puts the gRPC services and the HTTP endpoints on top.
+
+export { HealthCounters, HttpApi, type HttpOptions } from "./api/http.js";
+export { Services } from "./api/services.js";
+export { CLUSTER_VERSION, ETCD_VERSION, type ServerConfig } from "./config.js";
+export type { Transport } from "./driver.js";
+export { GRPC_OVERHEAD_BYTES } from "./limits.js";
+export type { Member } from "./member.js";
+export type { AppliedHook } from "./member-metrics.js";
+export { Metrics } from "./metrics.js";
+export { registerMetrics } from "./metrics-table.js";
+export { MismatchedFilesError, RunningMember, type StartOptions, startMember } from "./start.js";

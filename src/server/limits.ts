@@ -3,8 +3,9 @@
 
 import { assert } from "#base";
 
-/** Committed entries that may wait for apply before new proposals are refused ("too many requests"). */
-export const APPLY_BACKLOG_MAX = 5000;
+/** Requests that may wait for their log entry, in number and in bytes not yet proposed, before more are refused. */
+export const PROPOSALS_MAX = 100_000;
+export const PROPOSAL_BACKLOG_BYTES_MAX = 64 * 1024 * 1024;
 /** gRPC's receive limit and the fragment size of watch responses are this much above the request limit. */
 export const GRPC_OVERHEAD_BYTES = 512 * 1024;
 /** Requests above this size get a warning at start: they make every member slow. */
@@ -43,13 +44,13 @@ export const LEASE_CHECKPOINT_INTERVAL_MS = 300_000;
 
 /** A range is answered in one go up to this many keys; beyond, it yields to other requests in between. */
 export const RANGE_SLICE_KEYS = 2000;
+export const RANGE_SLICE_BYTES = 1024 * 1024;
+/** Records hashed for HashKV in one round of the event loop. */
+export const HASH_SLICE_RECORDS = 2000;
 /** Blob size of Maintenance.Snapshot. */
 export const SNAPSHOT_BLOB_BYTES = 32 * 1024;
-/** Unsynced watchers are advanced in slices of this many history records, so that no slice stalls the loop. */
-export const WATCH_SYNC_SLICE = 1000;
-export const WATCH_SYNC_INTERVAL_MS = 100;
-/** A watch response is cut when it reaches this size and the transport asks for no more. */
-export const WATCH_RESPONSE_BYTES = 64 * 1024;
+/** Responses that a watch client may leave unread while it goes on asking; events alone stop far below. */
+export const WATCH_CONTROL_QUEUE_MAX = 200_000;
 
 assert(
   CATCHUP_LOG_BYTES < SNAPSHOT_LOG_BYTES,

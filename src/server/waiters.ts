@@ -6,7 +6,7 @@ import type { WireWriter } from "#base";
 import type { RpcError } from "#proto";
 
 /** What applying an entry gave. One instance is reused: it holds only during `onApplied`. */
-export class ApplyResult {
+export class EntryOutcome {
   /** A deterministic refusal: the same on every member, and itself the result of the entry. */
   error: RpcError | undefined = undefined;
   /** Revision for the response header; 0 when the operation has none of its own. */
@@ -30,7 +30,7 @@ export abstract class Waiter {
   /** Set by `Waiters.add`: milliseconds on the monotonic clock. */
   deadline = 0;
 
-  abstract onApplied(result: ApplyResult): void;
+  abstract onApplied(outcome: EntryOutcome): void;
   /** The entry was not applied as far as this member knows: it may or may not take effect later. */
   abstract onFailed(error: RpcError): void;
 }

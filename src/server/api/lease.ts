@@ -1,0 +1,184 @@
+// etcdserverpb.Lease. Grants and revocations go through the log; renewals and remaining times are the leader's business
+// alone and touch nothing but its lessor.
+
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { WireReader, WireWriter } from "#base";
+import { LEASE_GRANT_COST } from "#mvcc";
+import {
+  ErrLeaseTTLTooLarge,
+  ErrNoLeader,
+  ErrNoSpace,
+  type LeaseId,
+  NO_LEASE,
+  type RpcError,
+  rpcpb,
+} from "#proto";
+import type { Member } from "../member.js";
+import { Operation } from "../request.js";
+import { Waiter } from "../waiters.js";
+import { failWith, type StreamCall, type StreamObserver, type UnaryCall } from "./call.js";
+import { WriteReply } from "./write-reply.js";
+
+const TTL_MAX = 9_000_000_000n;
+const scratch = new WireWriter(256);
+
+export class LeaseService {
+  private readonly member: Member;
+
+  constructor(member: Member) {
+    this.member = member;
+  }
+
+  grant(call: UnaryCall, message: Uint8Array): void {
+    const request = fromBinary(rpcpb.LeaseGrantRequestSchema, message);
+    if (this.member.quota.exceededBy(LEASE_GRANT_COST)) {
+      this.member.raiseNoSpace();
+      return failWith(call, ErrNoSpace);
+    }
+    // Checked here too, since the log keeps TTLs only as far as a lease can have them.
+    if (request.TTL > TTL_MAX) return failWith(call, ErrLeaseTTLTooLarge);
+    if (request.ID === NO_LEASE) request.ID = this.member.nextLeaseId();
+    const bytes = toBinary(rpcpb.LeaseGrantRequestSchema, request);
+    this.member.propose(Operation.LeaseGrant, bytes, new WriteReply(call, this.member));
+  }
+
+  revoke(call: UnaryCall, message: Uint8Array): void {
+    this.member.propose(Operation.LeaseRevoke, message, new WriteReply(call, this.member));
+  }
+
+  timeToLive(call: UnaryCall, message: Uint8Array): void {
+    const request = fromBinary(rpcpb.LeaseTimeToLiveRequestSchema, message);
+    const { lessor, clock } = this.member;
+    const lease = lessor.lookup(request.ID);
+    const response = create(rpcpb.LeaseTimeToLiveResponseSchema, { ID: request.ID, TTL: -1n });
+    if (lease !== undefined) {
+      if (!lessor.isPrimary) return failWith(call, ErrNoLeader);
+      response.TTL = BigInt(lessor.timeToLive(lease, clock.now()));
+      response.grantedTTL = BigInt(lease.ttl);
+      if (request.keys) response.keys = [...lease.sortedKeys()];
+    }
+    this.answer(call, toBinary(rpcpb.LeaseTimeToLiveResponseSchema, response));
+  }
+
+  leases(call: UnaryCall): void {
+    const leases = this.member.lessor.list().map((ID) => create(rpcpb.LeaseStatusSchema, { ID }));
+    this.answer(
+      call,
+      toBinary(rpcpb.LeaseLeasesResponseSchema, create(rpcpb.LeaseLeasesResponseSchema, { leases })),
+    );
+  }
+
+  keepAlive(call: StreamCall): StreamObserver {
+    return new KeepAliveStream(call, this.member);
+  }
+
+  private answer(call: UnaryCall, body: Uint8Array): void {
+    scratch.reset();
+    this.member.writeHeader(scratch);
+    scratch.raw(body);
+    call.reply(scratch.view());
+  }
+}
+
+/** One LeaseKeepAlive stream: each request has one answer, in order. */
+class KeepAliveStream implements StreamObserver {
+  private readonly call: StreamCall;
+  private readonly member: Member;
+  /** Answers that wait for a revocation or a checkpoint to be applied; the ones behind them wait too. */
+  private readonly waiting: LeaseId[] = [];
+  private halfClosed = false;
+  private blocked = false;
+
+  constructor(call: StreamCall, member: Member) {
+    this.call = call;
+    this.member = member;
+  }
+
+  onMessage(message: Uint8Array): void {
+    this.waiting.push(leaseIdOf(message));
+    if (this.waiting.length === 1) this.work();
+  }
+
+  onHalfClose(): void {
+    this.halfClosed = true;
+    if (this.waiting.length === 0) this.call.end();
+  }
+
+  onCancel(): void {
+    this.waiting.length = 0;
+    this.blocked = true;
+  }
+
+  onDrain(): void {
+    this.blocked = false;
+    this.work();
+  }
+
+  /** Answers from the front until one has to wait. */
+  work(): void {
+    while (this.waiting.length > 0 && !this.blocked) {
+      const id = this.waiting[0];
+      const { lessor, clock } = this.member;
+      const outcome = lessor.renew(id, clock.now());
+      if (outcome === "not primary") return failWith(this.call, ErrNoLeader);
+      if (outcome === "expired") return this.member.onceLeaseGone(id, () => this.work());
+      if (outcome === "checkpointed") return this.clearCheckpoint(id);
+      this.waiting.shift();
+      this.send(id, outcome === "not found" ? 0 : (lessor.lookup(id)?.ttl ?? 0));
+    }
+    if (this.halfClosed && this.waiting.length === 0 && !this.call.cancelled) this.call.end();
+  }
+
+  private send(id: LeaseId, ttl: number): void {
+    scratch.reset();
+    this.member.writeHeader(scratch);
+    if (id !== NO_LEASE) {
+      scratch.byte(0x10);
+      scratch.bigint(id);
+    }
+    if (ttl !== 0) {
+      scratch.byte(0x18);
+      scratch.varint(ttl);
+    }
+    if (!this.call.send(scratch.view())) this.blocked = true;
+  }
+
+  private clearCheckpoint(id: LeaseId): void {
+    const request = create(rpcpb.LeaseCheckpointRequestSchema, {
+      checkpoints: [{ ID: id, remainingTTL: 0n }],
+    });
+    const bytes = toBinary(rpcpb.LeaseCheckpointRequestSchema, request);
+    this.member.propose(Operation.LeaseCheckpoint, bytes, new CheckpointCleared(this, this.call));
+  }
+}
+
+class CheckpointCleared extends Waiter {
+  private readonly stream: KeepAliveStream;
+  private readonly call: StreamCall;
+
+  constructor(stream: KeepAliveStream, call: StreamCall) {
+    super();
+    this.stream = stream;
+    this.call = call;
+  }
+
+  onApplied(): void {
+    this.stream.work();
+  }
+
+  onFailed(error: RpcError): void {
+    if (!this.call.cancelled) failWith(this.call, error);
+  }
+}
+
+/** LeaseKeepAliveRequest has one field; renewals are frequent enough to read it by hand. */
+function leaseIdOf(message: Uint8Array): LeaseId {
+  const r = new WireReader(message, 0, message.length);
+  let id = NO_LEASE;
+  while (!r.done) {
+    const tag = r.tag();
+    if (tag === 0x08) id = r.bigInt64();
+    else r.skip(tag);
+  }
+  return id;
+}

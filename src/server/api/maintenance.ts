@@ -1,0 +1,233 @@
+// etcdserverpb.Maintenance: what operators ask of one member. Work over the whole store runs beside the requests, in slices
+// or on other threads.
+
+import { createHash } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { WireWriter } from "#base";
+import { ErrStopped, rpcpb, StatusCode } from "#proto";
+import type { BackendView } from "#storage";
+import { AlarmType } from "../alarms.js";
+import { ETCD_VERSION } from "../config.js";
+import { HASH_SLICE_RECORDS, SNAPSHOT_BLOB_BYTES } from "../limits.js";
+import type { Member } from "../member.js";
+import { Operation } from "../request.js";
+import { failWith, type StreamCall, type StreamObserver, type UnaryCall } from "./call.js";
+import { decodeMessage } from "./decode.js";
+import { WriteReply } from "./write-reply.js";
+
+const scratch = new WireWriter(1024);
+
+export class MaintenanceService {
+  private readonly member: Member;
+  private readonly onDefragment: (running: boolean) => void;
+  private defragmenting: Promise<void> | undefined;
+
+  /** @param onDefragment hears when a defragmentation begins and ends */
+  constructor(member: Member, onDefragment: (running: boolean) => void) {
+    this.member = member;
+    this.onDefragment = onDefragment;
+  }
+
+  status(call: UnaryCall): void {
+    const { member } = this;
+    const raft = member.driver.node.basicStatus();
+    const errors = member.alarms.list(AlarmType.NONE).map((alarm) => {
+      return `memberID:${alarm.memberId} alarm:${AlarmType[alarm.type]} `;
+    });
+    if (!member.hasLeader) errors.unshift("etcdserver: no leader");
+    const body = toBinary(
+      rpcpb.StatusResponseSchema,
+      create(rpcpb.StatusResponseSchema, {
+        version: ETCD_VERSION,
+        dbSize: BigInt(member.backend.sizeOnDisk()),
+        dbSizeInUse: BigInt(member.backend.sizeInUse()),
+        dbSizeQuota: BigInt(member.quota.reported),
+        leader: raft.leader,
+        raftIndex: BigInt(raft.commit),
+        raftTerm: BigInt(raft.term),
+        raftAppliedIndex: BigInt(member.appliedIndex),
+        isLearner: member.isLearner,
+        storageVersion: member.cluster.storageVersion,
+        downgradeInfo: create(rpcpb.DowngradeInfoSchema),
+        errors,
+      }),
+    );
+    this.answer(call, body);
+  }
+
+  alarm(call: UnaryCall, message: Uint8Array): void {
+    const request = decodeMessage(rpcpb.AlarmRequestSchema, message);
+    const { GET, ACTIVATE, DEACTIVATE } = rpcpb.AlarmRequest_AlarmAction;
+    if (![GET, ACTIVATE, DEACTIVATE].includes(request.action)) {
+      return call.fail(StatusCode.Unknown, "etcdserver: unknown method");
+    }
+    this.member.propose(Operation.Alarm, message, new WriteReply(call, this.member));
+  }
+
+  hash(call: UnaryCall): void {
+    this.withView((view) => view.hash())
+      .then((hash) => {
+        if (call.cancelled) return;
+        this.answer(call, toBinary(rpcpb.HashResponseSchema, create(rpcpb.HashResponseSchema, { hash })));
+      })
+      .catch((error: unknown) => this.failed(call, error));
+  }
+
+  hashKv(call: UnaryCall, message: Uint8Array): void {
+    const request = decodeMessage(rpcpb.HashKVRequestSchema, message);
+    const { store, clock } = this.member;
+    const reader = store.hashKv(Number(request.revision));
+    const step = (): void => {
+      if (call.cancelled) return reader.close();
+      if (!reader.step(HASH_SLICE_RECORDS)) return clock.setNext(step);
+      const { error, result } = reader;
+      if (error !== undefined || result === undefined) return failWith(call, error ?? ErrStopped);
+      const response = create(rpcpb.HashKVResponseSchema, {
+        hash: result.hash,
+        compactRevision: BigInt(result.compactRevision),
+        hashRevision: BigInt(result.revision),
+      });
+      this.answer(call, toBinary(rpcpb.HashKVResponseSchema, response));
+    };
+    step();
+  }
+
+  snapshot(call: StreamCall): StreamObserver {
+    return new SnapshotSession(this.member, call);
+  }
+
+  /** Calls that come while one is running share it. */
+  defragment(call: UnaryCall): void {
+    this.defragmenting ??= this.runDefragment();
+    this.defragmenting.then(
+      () => {
+        if (!call.cancelled) call.reply(new Uint8Array(0));
+      },
+      (error: unknown) => this.failed(call, error),
+    );
+  }
+
+  private async runDefragment(): Promise<void> {
+    const { backend, clock, logger, metrics } = this.member;
+    const began = clock.now();
+    const before = backend.sizeOnDisk();
+    logger.info("starting defragment", {});
+    this.onDefragment(true);
+    try {
+      await backend.defragment();
+    } finally {
+      this.onDefragment(false);
+      this.defragmenting = undefined;
+    }
+    const took = clock.now() - began;
+    metrics.defragment.observe(took / 1000);
+    logger.info("finished defragmenting directory", {
+      "current-db-size-bytes-diff": backend.sizeOnDisk() - before,
+      "current-db-size-bytes": backend.sizeOnDisk(),
+      took: `${took.toFixed(3)}ms`,
+    });
+  }
+
+  private async withView<T>(work: (view: BackendView) => Promise<T>): Promise<T> {
+    await this.member.commitBackend();
+    const view = await this.member.backend.openView();
+    try {
+      return await work(view);
+    } finally {
+      await view.close();
+    }
+  }
+
+  private answer(call: UnaryCall, body: Uint8Array): void {
+    scratch.reset();
+    this.member.writeHeader(scratch);
+    scratch.raw(body);
+    call.reply(scratch.view());
+  }
+
+  private failed(call: UnaryCall, error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.member.logger.warn("maintenance request failed", { error: text });
+    if (!call.cancelled) call.fail(StatusCode.Unknown, text);
+  }
+}
+
+/** Maintenance.Snapshot: the database as a bbolt file in blobs, then its SHA-256. */
+class SnapshotSession implements StreamObserver {
+  private readonly member: Member;
+  private readonly call: StreamCall;
+  private cancelled = false;
+  /** Continues a sender that waits for room. */
+  private resume: (() => void) | undefined;
+
+  constructor(member: Member, call: StreamCall) {
+    this.member = member;
+    this.call = call;
+    this.run().catch((error: unknown) => {
+      const text = error instanceof Error ? error.message : String(error);
+      member.logger.warn("failed to send database snapshot to client", { error: text });
+      if (!call.cancelled) call.fail(StatusCode.Unknown, text);
+    });
+  }
+
+  onMessage(): void {
+    // The request is empty.
+  }
+
+  onHalfClose(): void {
+    // Expected right after the request.
+  }
+
+  onCancel(): void {
+    this.cancelled = true;
+    this.onDrain();
+  }
+
+  onDrain(): void {
+    const { resume } = this;
+    this.resume = undefined;
+    resume?.();
+  }
+
+  private async run(): Promise<void> {
+    const { member } = this;
+    await member.commitBackend();
+    const view = await member.backend.openView();
+    const began = member.clock.now();
+    try {
+      const image = await view.exportImage();
+      member.logger.info("sending database snapshot to client", { "total-bytes": image.size });
+      const sum = createHash("sha256");
+      let remaining = image.size;
+      for await (const chunk of image.chunks) {
+        sum.update(chunk);
+        for (let at = 0; at < chunk.length && !this.cancelled; at += SNAPSHOT_BLOB_BYTES) {
+          const blob = chunk.subarray(at, Math.min(chunk.length, at + SNAPSHOT_BLOB_BYTES));
+          remaining -= blob.length;
+          await this.send(blob, remaining);
+        }
+        if (this.cancelled) return;
+      }
+      await this.send(sum.digest(), 0);
+      member.logger.info("successfully sent database snapshot to client", {
+        "total-bytes": image.size,
+        took: `${(member.clock.now() - began).toFixed(3)}ms`,
+      });
+      this.call.end();
+    } finally {
+      await view.close();
+    }
+  }
+
+  private async send(blob: Uint8Array, remaining: number): Promise<void> {
+    const response = create(rpcpb.SnapshotResponseSchema, {
+      remainingBytes: BigInt(remaining),
+      blob,
+      version: this.member.cluster.storageVersion,
+    });
+    if (this.call.send(toBinary(rpcpb.SnapshotResponseSchema, response)) || this.cancelled) return;
+    await new Promise<void>((resolve) => {
+      this.resume = resolve;
+    });
+  }
+}

@@ -1,0 +1,142 @@
+// etcdserverpb.Watch: one session per stream. The hub decides what a client gets; a session only moves encoded responses
+// to the transport while the transport takes them. A client that does not read fills its own queue in the hub and
+// nothing else.
+
+import { fromBinary } from "@bufbuild/protobuf";
+import { type Clock, WireWriter } from "#base";
+import type { WatchHub, WatchStream } from "#mvcc";
+import { rpcpb, StatusCode } from "#proto";
+import { WATCH_CONTROL_QUEUE_MAX } from "../limits.js";
+import type { StreamCall, StreamObserver } from "./call.js";
+
+const scratch = new WireWriter(64 * 1024);
+
+/** All watch sessions of a member. */
+export class WatchService {
+  private readonly hub: WatchHub;
+  private readonly clock: Clock;
+  /** Sessions with output that was not pumped yet. */
+  private ready: WatchSession[] = [];
+  private pumpScheduled = false;
+  private syncScheduled = false;
+  private readonly runPump = (): void => {
+    this.pumpScheduled = false;
+    this.pump();
+  };
+  private readonly runSync = (): void => {
+    this.syncScheduled = false;
+    this.hub.syncStep();
+    this.scheduleSync();
+    this.pump();
+  };
+
+  constructor(hub: WatchHub, clock: Clock) {
+    this.hub = hub;
+    this.clock = clock;
+  }
+
+  open(call: StreamCall): StreamObserver {
+    const stream = this.hub.createStream(this.clock.now());
+    const session = new WatchSession(call, stream, this);
+    stream.context = session;
+    return session;
+  }
+
+  /** For the hub: this stream has output now. */
+  onReady(stream: WatchStream): void {
+    if (stream.context instanceof WatchSession) this.ready.push(stream.context);
+    if (this.pumpScheduled) return;
+    this.pumpScheduled = true;
+    this.clock.setNext(this.runPump);
+  }
+
+  /** Moves what the hub has queued to the transports. The driver calls it at the end of each turn. */
+  pump(): void {
+    while (this.ready.length > 0) {
+      const sessions = this.ready;
+      this.ready = [];
+      for (const session of sessions) session.pump();
+    }
+  }
+
+  /** Lagging watchers are fed from history in slices, one per round of the event loop. */
+  scheduleSync(): void {
+    if (this.syncScheduled || !this.hub.syncPending) return;
+    this.syncScheduled = true;
+    this.clock.setNext(this.runSync);
+  }
+}
+
+class WatchSession implements StreamObserver {
+  private readonly call: StreamCall;
+  private readonly stream: WatchStream;
+  private readonly service: WatchService;
+  private blocked = false;
+
+  constructor(call: StreamCall, stream: WatchStream, service: WatchService) {
+    this.call = call;
+    this.stream = stream;
+    this.service = service;
+  }
+
+  onMessage(message: Uint8Array): void {
+    const request = fromBinary(rpcpb.WatchRequestSchema, message).requestUnion;
+    switch (request.case) {
+      case "createRequest":
+        this.create(request.value);
+        break;
+      case "cancelRequest":
+        this.stream.cancel(request.value.watchId);
+        break;
+      case "progressRequest":
+        this.stream.requestProgress();
+        break;
+      default:
+      // An empty union asks for nothing.
+    }
+    if (this.stream.queued > WATCH_CONTROL_QUEUE_MAX) this.abandon();
+  }
+
+  onHalfClose(): void {
+    // Watchers stay: the client may only have finished asking.
+  }
+
+  onCancel(): void {
+    this.stream.close();
+  }
+
+  onDrain(): void {
+    this.blocked = false;
+    this.pump();
+    this.service.scheduleSync();
+  }
+
+  pump(): void {
+    while (!this.blocked && !this.stream.closed) {
+      scratch.reset();
+      if (!this.stream.next(scratch)) return;
+      if (!this.call.send(scratch.view())) this.blocked = true;
+    }
+  }
+
+  private create(request: rpcpb.WatchCreateRequest): void {
+    this.stream.create({
+      key: request.key,
+      rangeEnd: request.rangeEnd,
+      startRevision: Number(request.startRevision),
+      noPut: request.filters.includes(rpcpb.WatchCreateRequest_FilterType.NOPUT),
+      noDelete: request.filters.includes(rpcpb.WatchCreateRequest_FilterType.NODELETE),
+      prevKv: request.prevKv,
+      progressNotify: request.progressNotify,
+      fragment: request.fragment,
+      watchId: request.watchId,
+    });
+    this.service.scheduleSync();
+  }
+
+  /** The client keeps asking and never reads the answers. */
+  private abandon(): void {
+    this.stream.close();
+    this.call.fail(StatusCode.ResourceExhausted, "etcdserver: watch stream has too many unread responses");
+  }
+}

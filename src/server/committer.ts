@@ -1,0 +1,124 @@
+// Commits the backend: every interval, or earlier when many operations are pending. Just before a commit the applied
+// index and term are written, so that they are in the same transaction as the effects up to them: after a crash the log
+// is replayed from exactly there, and nothing is applied twice or skipped.
+
+import type { Clock, Timer } from "#base";
+import type { StorageBackend } from "#storage";
+import type { Histogram } from "./histogram.js";
+
+const CONSISTENT_INDEX = new TextEncoder().encode("consistent_index");
+const TERM = new TextEncoder().encode("term");
+
+/** Applied index and term as the backend has them; zeros for a new backend. */
+export function readConsistentIndex(backend: StorageBackend): { index: number; term: number } {
+  return {
+    index: readUint64(backend.get("meta", CONSISTENT_INDEX)),
+    term: readUint64(backend.get("meta", TERM)),
+  };
+}
+
+function readUint64(value: Uint8Array | undefined): number {
+  if (value === undefined || value.length !== 8) return 0;
+  return Number(new DataView(value.buffer, value.byteOffset, 8).getBigUint64(0));
+}
+
+function uint64(value: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
+  return bytes;
+}
+
+export class Committer {
+  private readonly backend: StorageBackend;
+  private readonly clock: Clock;
+  private readonly intervalMs: number;
+  private readonly pendingMax: number;
+  private readonly durations: Histogram;
+  private readonly fatal: (error: unknown) => void;
+  private timer: Timer | undefined;
+  private stopped = false;
+  private committing = false;
+  private savedIndex: number;
+  private savedTerm: number;
+
+  /** Set by the apply loop after each batch: what the backend's content corresponds to. */
+  appliedIndex: number;
+  appliedTerm: number;
+
+  constructor(parts: {
+    backend: StorageBackend;
+    clock: Clock;
+    intervalMs: number;
+    /** Operations that start a commit before the interval is over. */
+    pendingMax: number;
+    durations: Histogram;
+    fatal: (error: unknown) => void;
+  }) {
+    this.backend = parts.backend;
+    this.clock = parts.clock;
+    this.intervalMs = parts.intervalMs;
+    this.pendingMax = parts.pendingMax;
+    this.durations = parts.durations;
+    this.fatal = parts.fatal;
+    const saved = readConsistentIndex(parts.backend);
+    this.savedIndex = saved.index;
+    this.savedTerm = saved.term;
+    this.appliedIndex = saved.index;
+    this.appliedTerm = saved.term;
+  }
+
+  start(): void {
+    this.timer = this.clock.setTimer(this.intervalMs, () => this.tick());
+  }
+
+  stop(): void {
+    this.stopped = true;
+    if (this.timer !== undefined) this.clock.clearTimer(this.timer);
+    this.timer = undefined;
+  }
+
+  /** To be called after each applied batch. */
+  onApplied(): void {
+    if (this.backend.pendingWrites >= this.pendingMax && !this.committing) this.commitInBackground();
+  }
+
+  /** Makes everything applied so far durable. */
+  async commit(): Promise<void> {
+    this.writeConsistentIndex();
+    const began = this.clock.now();
+    await this.backend.commit();
+    this.durations.observe((this.clock.now() - began) / 1000);
+  }
+
+  private tick(): void {
+    if (this.stopped) return;
+    this.timer = this.clock.setTimer(this.intervalMs, () => this.tick());
+    const dirty = this.backend.pendingWrites > 0 || this.appliedIndex !== this.savedIndex;
+    if (dirty && !this.committing) this.commitInBackground();
+  }
+
+  private commitInBackground(): void {
+    this.committing = true;
+    this.commit().then(
+      () => {
+        this.committing = false;
+        if (!this.stopped) this.onApplied();
+      },
+      (error: unknown) => {
+        this.committing = false;
+        if (!this.stopped) this.fatal(error);
+      },
+    );
+  }
+
+  private writeConsistentIndex(): void {
+    if (this.appliedIndex !== this.savedIndex) {
+      this.savedIndex = this.appliedIndex;
+      this.backend.put("meta", CONSISTENT_INDEX, uint64(this.appliedIndex));
+    }
+    if (this.appliedTerm !== this.savedTerm) {
+      this.savedTerm = this.appliedTerm;
+      this.backend.put("meta", TERM, uint64(this.appliedTerm));
+    }
+  }
+}

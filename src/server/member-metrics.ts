@@ -1,0 +1,34 @@
+// What a member counts beside what its rooms count themselves. Plain fields; metrics-table.ts names them.
+
+import type { Entry } from "#proto";
+import { exponentialBounds, Histogram } from "./histogram.js";
+import type { EntryOutcome } from "./waiters.js";
+
+/** Hears of every applied entry; the simulator chains hashes of them. */
+export type AppliedHook = (entry: Entry, outcome: EntryOutcome) => void;
+
+export class MemberMetrics {
+  readonly walFsync = new Histogram(exponentialBounds(0.001, 2, 14));
+  readonly backendCommit = new Histogram(exponentialBounds(0.001, 2, 14));
+  readonly snapFsync = new Histogram(exponentialBounds(0.001, 2, 14));
+  readonly defragment = new Histogram(exponentialBounds(0.1, 2, 13));
+  proposalsFailed = 0;
+  slowApplies = 0;
+  leaderChanges = 0;
+  private lastLeader = 0n;
+  private readonly appliedHook: AppliedHook | undefined;
+
+  constructor(appliedHook?: AppliedHook) {
+    this.appliedHook = appliedHook;
+  }
+
+  onEntryApplied(entry: Entry, outcome: EntryOutcome): void {
+    if (this.appliedHook !== undefined) this.appliedHook(entry, outcome);
+  }
+
+  onLeadership(leader: bigint, hasLeader: boolean): void {
+    if (!hasLeader || leader === this.lastLeader) return;
+    this.lastLeader = leader;
+    this.leaderChanges++;
+  }
+}

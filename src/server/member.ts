@@ -1,0 +1,481 @@
+// The member: everything that one server of a cluster is, wired around the driver. Requests come in through `propose`
+// and `linearizableRead`; what the cluster agreed on comes back through the driver and is applied here, in log order.
+// Services (api/) put the protocol on top; start.ts builds a member from its files.
+
+import type { Clock, Logger } from "#base";
+import { panic, WireWriter } from "#base";
+import { type Lessor, leaseIdOf } from "#lease";
+import type { Store, WatchHub } from "#mvcc";
+import {
+  ConfChange,
+  type Entry,
+  EntryType,
+  ErrNoLeader,
+  ErrRequestTooLarge,
+  ErrRequestTooManyRequests,
+  ErrStopped,
+  ErrTimeout,
+  type LeaseId,
+  NO_MEMBER,
+  type RpcError,
+  type Snapshot,
+  StatusCode,
+} from "#proto";
+import { confChangeOf, type MemoryLogStorage, type RawNode, STEP_RESULT_TEXTS, StepResult } from "#raft";
+import type { StorageBackend } from "#storage";
+import type { Alarms } from "./alarms.js";
+import { Applier, type ApplyListener } from "./applier.js";
+import type { Cluster } from "./cluster.js";
+import type { Committer } from "./committer.js";
+import { CompactionRunner } from "./compaction-runner.js";
+import type { ServerConfig } from "./config.js";
+import { type LogWriter, RaftDriver, type StateMachine, type Transport } from "./driver.js";
+import { HeaderWriter } from "./header.js";
+import type { HealthSubject } from "./health.js";
+import { Housekeeping } from "./housekeeping.js";
+import { PROPOSAL_BACKLOG_BYTES_MAX, PROPOSALS_MAX, REQUEST_TIMEOUT_MS } from "./limits.js";
+import type { MemberMetrics } from "./member-metrics.js";
+import { NoSpaceAlarm } from "./no-space.js";
+import type { Quota } from "./quota.js";
+import type { RaftSnapshots } from "./raft-snapshots.js";
+import { LinearizableReads, ReadWaiter } from "./reads.js";
+import { ParsedRequest, parseRequest, RequestIds, wrapRequest } from "./request.js";
+import { Revoker } from "./revoker.js";
+import { EntryOutcome, type Waiter, Waiters } from "./waiters.js";
+import type { WatchOutlet } from "./watch-outlet.js";
+
+/** Raft refused a proposal for good; the text is raft's own and has no row, so it goes out as Unknown. */
+const DROPPED: RpcError = Object.freeze({
+  name: "ProposalDropped",
+  code: StatusCode.Unknown,
+  message: STEP_RESULT_TEXTS[StepResult.ProposalDropped],
+});
+
+/** What a member is built from; start.ts makes it. */
+export interface MemberParts {
+  readonly config: ServerConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly backend: StorageBackend;
+  readonly store: Store;
+  readonly lessor: Lessor;
+  readonly hub: WatchHub;
+  readonly outlet: WatchOutlet;
+  readonly alarms: Alarms;
+  readonly quota: Quota;
+  readonly cluster: Cluster;
+  readonly node: RawNode;
+  readonly storage: MemoryLogStorage;
+  readonly log: LogWriter & { readonly bytesWritten: number };
+  readonly committer: Committer;
+  readonly snapshots: RaftSnapshots;
+  readonly transport: Transport;
+  readonly metrics: MemberMetrics;
+  /** Entries up to this one were applied before the restart. */
+  readonly appliedIndex: number;
+  readonly mainThreadSync: boolean;
+  /** The member can no longer be trusted, or its disk failed: whoever owns it must stop it. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export class Member implements StateMachine, ApplyListener, HealthSubject {
+  readonly config: ServerConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly backend: StorageBackend;
+  readonly store: Store;
+  readonly lessor: Lessor;
+  readonly hub: WatchHub;
+  readonly outlet: WatchOutlet;
+  readonly alarms: Alarms;
+  readonly quota: Quota;
+  readonly cluster: Cluster;
+  readonly metrics: MemberMetrics;
+  readonly driver: RaftDriver;
+  readonly compaction: CompactionRunner;
+  readonly headers: HeaderWriter;
+  private readonly log: { readonly bytesWritten: number };
+  private readonly committer: Committer;
+  private readonly snapshots: RaftSnapshots;
+  private readonly waiters: Waiters;
+  private readonly reads: LinearizableReads;
+  private readonly ids: RequestIds;
+  private readonly applier: Applier;
+  private readonly revoker: Revoker;
+  private readonly noSpaceAlarm: NoSpaceAlarm;
+  private readonly housekeeping: Housekeeping;
+  private readonly onFatal: (error: unknown) => void;
+
+  private readonly request = new ParsedRequest();
+  private readonly outcome = new EntryOutcome(new WireWriter(64 * 1024));
+  private readonly leaseWaiters = new Map<LeaseId, (() => void)[]>();
+  private readonly leaseIdStart: number;
+  private leaseIdCounter = 0;
+  /** Entries up to here have had their effect; those up to the backend's own index are skipped on replay. */
+  appliedIndex: number;
+  /** Term of the last applied entry: once it is the present term, this term's leader has committed in it. */
+  private appliedTerm = 0;
+  private consistentIndex: number;
+  private stopped = false;
+  /** Called at the end of each turn: the services flush what they have answered. */
+  onFlush: () => void = () => {};
+
+  constructor(parts: MemberParts) {
+    this.config = parts.config;
+    this.clock = parts.clock;
+    this.logger = parts.logger;
+    this.backend = parts.backend;
+    this.store = parts.store;
+    this.lessor = parts.lessor;
+    this.hub = parts.hub;
+    this.outlet = parts.outlet;
+    this.alarms = parts.alarms;
+    this.quota = parts.quota;
+    this.cluster = parts.cluster;
+    this.metrics = parts.metrics;
+    this.log = parts.log;
+    this.committer = parts.committer;
+    this.snapshots = parts.snapshots;
+    this.onFatal = parts.onFatal;
+    this.consistentIndex = parts.committer.appliedIndex;
+    this.appliedIndex = parts.appliedIndex;
+    const patienceMs = REQUEST_TIMEOUT_MS + 2 * parts.config.electionTimeoutMs;
+    this.waiters = new Waiters(patienceMs);
+    this.reads = new LinearizableReads(patienceMs);
+    this.leaseIdStart = parts.clock.wallTime();
+    this.ids = new RequestIds(Number(parts.cluster.localId & 0x7fffn), this.leaseIdStart);
+    this.headers = new HeaderWriter(parts.cluster.id, parts.cluster.localId);
+    this.applier = new Applier({
+      store: parts.store,
+      lessor: parts.lessor,
+      alarms: parts.alarms,
+      cluster: parts.cluster,
+      clock: parts.clock,
+      listener: this,
+    });
+    this.driver = new RaftDriver({
+      clock: parts.clock,
+      node: parts.node,
+      storage: parts.storage,
+      log: parts.log,
+      transport: parts.transport,
+      machine: this,
+      tickMs: parts.config.heartbeatIntervalMs,
+      mainThreadSync: parts.mainThreadSync,
+      fatal: (error) => this.fatal(error),
+    });
+    this.compaction = new CompactionRunner(this, parts.config);
+    this.revoker = new Revoker(parts.lessor, parts.clock, this, parts.logger);
+    this.noSpaceAlarm = new NoSpaceAlarm(this);
+    this.housekeeping = new Housekeeping(parts.clock, (now) => this.keepHouse(now));
+  }
+
+  start(): void {
+    this.committer.start();
+    this.compaction.start();
+    this.housekeeping.start();
+    this.driver.start();
+    const { node } = this.driver;
+    const { config } = this;
+    // Alone, nobody can be disturbed by an early election.
+    if (config.initialElectionTickAdvance && this.cluster.isAlone) {
+      const ticks = Math.floor(config.electionTimeoutMs / config.heartbeatIntervalMs) - 1;
+      for (let i = 0; i < ticks; i++) node.tick();
+    }
+  }
+
+  /** Resolves once this member can serve: there is a leader, and the log up to now is applied. */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.linearizableRead(new Ready(this, resolve, reject));
+    });
+  }
+
+  /** Stops taking requests and lets go of everything but the files. */
+  stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.driver.stop();
+    this.committer.stop();
+    this.compaction.stop();
+    this.housekeeping.stop();
+    this.waiters.failAll(ErrStopped);
+    this.reads.failAll(ErrStopped);
+    this.onFlush();
+  }
+
+  /** Commits what is applied and waits for background work; after `stop`, before the files are closed. */
+  async settle(): Promise<void> {
+    await this.snapshots.settle();
+    await this.commitBackend();
+  }
+
+  /** Makes everything applied so far durable in the backend. */
+  commitBackend(): Promise<void> {
+    return this.committer.commit();
+  }
+
+  get term(): number {
+    return this.driver.node.term;
+  }
+
+  get leader(): bigint {
+    return this.driver.node.leader;
+  }
+
+  get hasLeader(): boolean {
+    return this.leader !== NO_MEMBER;
+  }
+
+  get isLeader(): boolean {
+    return this.driver.node.isLeader;
+  }
+
+  get isLearner(): boolean {
+    return this.cluster.isLearner(this.cluster.localId);
+  }
+
+  get readStatistics(): { readonly slowReads: number; readonly failedReads: number } {
+    return this.reads;
+  }
+
+  get logBytesWritten(): number {
+    return this.log.bytesWritten;
+  }
+
+  /** Proposals that have no result yet. */
+  get pendingProposals(): number {
+    return this.waiters.size;
+  }
+
+  /** Writes the response header as field 1. @param revision the store's current one if 0 */
+  writeHeader(out: WireWriter, revision = 0): void {
+    this.headers.write(out, revision === 0 ? this.store.currentRevision : revision, this.term);
+  }
+
+  /**
+   * Proposes an operation; `waiter` hears of the result, perhaps before this returns.
+   * @param field one of `Operation`
+   * @param body the operation's encoded message; copied
+   * @param onlyAsLeader drop it rather than let a later leader have it
+   */
+  propose(field: number, body: Uint8Array, waiter: Waiter, onlyAsLeader = false): void {
+    const refusal = this.refuses(body.length);
+    if (refusal !== undefined) return waiter.onFailed(refusal);
+    const counter = this.ids.next();
+    const data = wrapRequest(this.ids.prefix, counter, field, body, 0, body.length);
+    if (data.length > this.config.maxRequestBytes) return waiter.onFailed(ErrRequestTooLarge);
+    this.waiters.add(counter, waiter, this.housekeeping.now);
+    if (onlyAsLeader) this.driver.proposeAsLeader(counter, data);
+    else this.driver.propose(counter, data);
+  }
+
+  private refuses(bytes: number): RpcError | undefined {
+    if (this.stopped) return ErrStopped;
+    if (this.waiters.size >= PROPOSALS_MAX) return ErrRequestTooManyRequests;
+    if (this.driver.backlogBytes + bytes > PROPOSAL_BACKLOG_BYTES_MAX) return ErrRequestTooManyRequests;
+    return undefined;
+  }
+
+  /**
+   * Whether local state is linearizable right now, without asking anybody: this member is the only voter, leads, and has
+   * committed in this term, so everything that was ever acknowledged has been applied here.
+   */
+  get readableNow(): boolean {
+    return this.appliedTerm === this.term && this.isLeader && this.cluster.isAlone && !this.stopped;
+  }
+
+  linearizableRead(waiter: ReadWaiter): void {
+    if (this.stopped) return waiter.onFailed(ErrStopped);
+    if (this.readableNow) return waiter.onReady();
+    this.reads.add(waiter, this.clock.now());
+    this.driver.schedule();
+  }
+
+  nextLeaseId(): LeaseId {
+    this.leaseIdCounter++;
+    return leaseIdOf(this.cluster.localId, this.leaseIdStart, this.leaseIdCounter);
+  }
+
+  /** Calls back once a lease that has expired is revoked; at once if it is gone already. */
+  onceLeaseGone(id: LeaseId, callback: () => void): void {
+    if (!this.lessor.exists(id)) return callback();
+    const waiting = this.leaseWaiters.get(id);
+    if (waiting === undefined) this.leaseWaiters.set(id, [callback]);
+    else waiting.push(callback);
+  }
+
+  /** The backend has outgrown its quota: makes the whole cluster refuse growth. */
+  raiseNoSpace(): void {
+    this.noSpaceAlarm.raise();
+  }
+
+  alarmNames(): string[] {
+    const names: string[] = [];
+    if (this.alarms.noSpace) names.push("NOSPACE");
+    if (this.alarms.corrupt) names.push("CORRUPT");
+    return names;
+  }
+
+  probeRead(): void {
+    this.backend.get("meta", PROBE_KEY);
+  }
+
+  // -- StateMachine ----------------------------------------------------------------------------------------------------
+
+  applyCommitted(entries: readonly Entry[]): void {
+    const began = this.clock.now();
+    for (const entry of entries) this.applyEntry(entry);
+    const last = entries[entries.length - 1];
+    this.appliedIndex = last.index;
+    this.appliedTerm = last.term;
+    if (last.index > this.consistentIndex) {
+      this.consistentIndex = last.index;
+      this.committer.appliedIndex = last.index;
+      this.committer.appliedTerm = last.term;
+    }
+    this.noteSlowApply(began, entries.length);
+    this.reads.onApplied(last.index);
+    this.committer.onApplied();
+    this.snapshots.onApplied(entries);
+  }
+
+  private applyEntry(entry: Entry): void {
+    if (entry.type !== EntryType.Normal) return this.applyConfChange(entry);
+    // The first entry of a term is empty; one that raft replaced is too.
+    if (entry.data.length === 0) return;
+    const { request, outcome } = this;
+    parseRequest(entry.data, request);
+    const waiter = request.prefix === this.ids.prefix ? this.waiters.take(request.counter) : undefined;
+    if (entry.index <= this.consistentIndex) return;
+    outcome.reset();
+    this.applier.apply(request, entry.data, waiter !== undefined, outcome);
+    this.metrics.onEntryApplied(entry, outcome);
+    if (waiter !== undefined) waiter.onApplied(outcome);
+  }
+
+  private applyConfChange(entry: Entry): void {
+    const change = confChangeOf(entry);
+    if (change === undefined) panic("log entry is no configuration change", { index: entry.index });
+    const known = entry.index <= this.consistentIndex;
+    const effective = change instanceof ConfChange ? this.cluster.applyConfChange(change, known) : change;
+    const confState = this.driver.node.applyConfChange(effective);
+    this.cluster.onConfState(confState, !known);
+  }
+
+  async installSnapshot(snapshot: Snapshot): Promise<void> {
+    await this.snapshots.install(snapshot);
+    this.lessor.restore();
+    this.store.restore();
+    this.alarms.restore();
+    this.cluster.restore();
+    this.hub.requeueAll();
+    this.appliedIndex = snapshot.index;
+    this.appliedTerm = snapshot.term;
+    this.consistentIndex = Math.max(this.consistentIndex, snapshot.index);
+    this.committer.appliedIndex = this.consistentIndex;
+    this.reads.onApplied(snapshot.index);
+  }
+
+  onReadConfirmed(attempt: number, index: number): void {
+    this.reads.onConfirmed(attempt, index, this.appliedIndex);
+  }
+
+  onLeadership(): void {
+    this.metrics.onLeadership(this.leader, this.hasLeader);
+    this.reads.onLeaderChanged();
+    if (this.isLeader === this.lessor.isPrimary) return;
+    if (this.isLeader) this.lessor.promote(this.clock.now(), this.config.electionTimeoutMs);
+    else {
+      this.lessor.demote();
+      // Renewals that waited for a revocation by this member must ask the new leader.
+      this.releaseLeaseWaiters();
+    }
+  }
+
+  onDropped(counter: number): void {
+    this.metrics.proposalsFailed++;
+    this.waiters.take(counter)?.onFailed(this.hasLeader ? DROPPED : ErrNoLeader);
+  }
+
+  nextReadAttempt(): number {
+    return this.reads.nextAttempt(this.clock.now());
+  }
+
+  onTurnEnd(): void {
+    this.onFlush();
+  }
+
+  // -- ApplyListener ---------------------------------------------------------------------------------------------------
+
+  onCompactionScheduled(revision: number, physical: boolean): void {
+    this.hub.compacted();
+    this.compaction.onScheduled(revision, physical);
+  }
+
+  onLeaseRevoked(id: LeaseId): void {
+    const waiting = this.leaseWaiters.get(id);
+    if (waiting === undefined) return;
+    this.leaseWaiters.delete(id);
+    for (const callback of waiting) callback();
+  }
+
+  onAlarmsChanged(): void {
+    this.logger.warn("alarms changed", { alarms: this.alarmNames() });
+  }
+
+  /** Called every tenth of a second or so. */
+  private keepHouse(now: number): void {
+    const expired = this.waiters.expire(now, ErrTimeout);
+    this.metrics.proposalsFailed += expired;
+    this.reads.expire(now);
+    if (this.reads.waitingForAnswer) this.driver.schedule();
+    this.hub.tick(now);
+    this.revoker.tick();
+    this.revoker.tickCheckpoints();
+    this.onFlush();
+  }
+
+  private releaseLeaseWaiters(): void {
+    const all = [...this.leaseWaiters.values()];
+    this.leaseWaiters.clear();
+    for (const waiting of all) for (const callback of waiting) callback();
+  }
+
+  private noteSlowApply(began: number, count: number): void {
+    const took = this.clock.now() - began;
+    if (took <= this.config.warningApplyDurationMs) return;
+    this.metrics.slowApplies++;
+    this.logger.warn("apply request took too long", { took: `${took.toFixed(3)}ms`, entries: count });
+  }
+
+  private fatal(error: unknown): void {
+    this.stop();
+    this.onFatal(error);
+  }
+}
+
+/** Waits for the first confirmed read, however long the first election takes. */
+class Ready extends ReadWaiter {
+  private readonly member: Member;
+  private readonly resolve: () => void;
+  private readonly reject: (error: Error) => void;
+
+  constructor(member: Member, resolve: () => void, reject: (error: Error) => void) {
+    super();
+    this.member = member;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  onReady(): void {
+    this.resolve();
+  }
+
+  onFailed(error: RpcError): void {
+    if (error === ErrStopped) this.reject(new Error(error.message));
+    else this.member.linearizableRead(this);
+  }
+}
+
+const PROBE_KEY = new TextEncoder().encode("consistent_index");

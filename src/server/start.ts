@@ -1,0 +1,306 @@
+// Builds a member from its files, or its first files from the configuration.
+//
+// First start: a log whose first entries add the initial members, the same on every one of them. Restart: the newest
+// snapshot file that the log vouches for, then the log behind it, then the backend, which says how far it is. Entries
+// that the backend already contains are run past raft but not applied again.
+
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Clock, Disk, Logger, Random } from "#base";
+import { Lessor, ttlSecondsMin } from "#lease";
+import { type EventBatch, Store, WatchHub } from "#mvcc";
+import { ConfState, type Snapshot, serverpb } from "#proto";
+import { MemoryLogStorage, RawNode } from "#raft";
+import {
+  type DataDir,
+  openDataDir,
+  Snapshotter,
+  type StorageBackend,
+  validSnapshots,
+  Wal,
+  type WalContents,
+  WalSnapshot,
+} from "#storage";
+import { Alarms } from "./alarms.js";
+import { Cluster } from "./cluster.js";
+import { Committer, readConsistentIndex } from "./committer.js";
+import type { ServerConfig } from "./config.js";
+import type { Transport } from "./driver.js";
+import { GRPC_OVERHEAD_BYTES, REQUEST_TIMEOUT_MS } from "./limits.js";
+import { Member } from "./member.js";
+import { type AppliedHook, MemberMetrics } from "./member-metrics.js";
+import { Quota } from "./quota.js";
+import { RaftSnapshots } from "./raft-snapshots.js";
+import { WatchOutlet } from "./watch-outlet.js";
+
+export interface StartOptions {
+  readonly config: ServerConfig;
+  readonly dataDir: string;
+  /** Empty: in the data directory. */
+  readonly walDir: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly openBackend: (snapDirectory: string) => Promise<StorageBackend>;
+  readonly transport: Transport;
+  /** Whether log writes may run on the main thread. */
+  readonly mainThreadSync: boolean;
+  readonly appliedHook?: AppliedHook;
+  /** The member can go on no longer; it has stopped acknowledging. Called at most once. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** A member and the files that it holds. */
+export class RunningMember {
+  readonly member: Member;
+  private readonly dataDir: DataDir;
+  private readonly wal: Wal;
+  private readonly backend: StorageBackend;
+  private readonly snapshots: RaftSnapshots;
+
+  constructor(member: Member, dataDir: DataDir, wal: Wal, backend: StorageBackend, snapshots: RaftSnapshots) {
+    this.member = member;
+    this.dataDir = dataDir;
+    this.wal = wal;
+    this.backend = backend;
+    this.snapshots = snapshots;
+  }
+
+  /** Stops in order: no more requests, everything applied is committed, files are closed, the lock is released. */
+  async stop(): Promise<void> {
+    this.member.stop();
+    this.snapshots.stop();
+    await this.member.settle();
+    await this.wal.close();
+    await this.backend.close();
+    await this.dataDir.release();
+  }
+}
+
+/** Where a member starts: its log, read, and the snapshot that it begins with. */
+interface Origin {
+  readonly wal: Wal;
+  readonly contents: WalContents | undefined;
+  readonly snapshot: Snapshot | undefined;
+  readonly cluster: Cluster;
+}
+
+/** The parts of a start that may have to be closed again when a later one fails. */
+class Opened {
+  private readonly closers: (() => Promise<void>)[] = [];
+
+  keep(close: () => Promise<void>): void {
+    this.closers.push(close);
+  }
+
+  async closeAll(): Promise<void> {
+    for (const close of this.closers.reverse()) await close();
+  }
+}
+
+export async function startMember(options: StartOptions): Promise<RunningMember> {
+  const opened = new Opened();
+  try {
+    return await open(options, opened);
+  } catch (error) {
+    await opened.closeAll();
+    throw error;
+  }
+}
+
+async function open(options: StartOptions, opened: Opened): Promise<RunningMember> {
+  const { config, disk, clock, logger } = options;
+  const metrics = new MemberMetrics(options.appliedHook);
+  const dataDir = await openDataDir(disk, { dataDir: options.dataDir, walDir: options.walDir, logger });
+  opened.keep(() => dataDir.release());
+  const snapshotter = new Snapshotter(disk, dataDir.snapDirectory, logger);
+  await snapshotter.removeLeftovers();
+  const backend = await options.openBackend(dataDir.snapDirectory);
+  opened.keep(() => backend.close());
+  const origin = await openLog(options, dataDir, snapshotter, backend, metrics);
+  const { wal, contents, snapshot, cluster } = origin;
+  opened.keep(() => wal.close());
+
+  const storage = new MemoryLogStorage();
+  if (snapshot !== undefined) storage.applySnapshot(snapshot);
+  if (contents !== undefined) {
+    storage.setHardState(contents.hardState);
+    storage.append(contents.entries);
+  }
+  const node = new RawNode({
+    id: cluster.localId,
+    storage,
+    random: options.random,
+    logger,
+    applied: snapshot?.index ?? 0,
+    electionTicks: Math.floor(config.electionTimeoutMs / config.heartbeatIntervalMs),
+    heartbeatTicks: 1,
+    preVote: config.preVote,
+    checkQuorum: true,
+  });
+  if (contents === undefined) node.bootstrap(cluster.bootstrapPeers());
+
+  const fatal = new FatalOnce(options.onFatal);
+  const lessor = new Lessor(backend, {
+    ttlMin: ttlSecondsMin(config.electionTimeoutMs),
+    revokeRetryMs: REQUEST_TIMEOUT_MS + 2 * config.electionTimeoutMs,
+    checkpoints: config.featureGates.LeaseCheckpoint === true,
+  });
+  lessor.restore();
+  const store = new Store(backend, { leases: lessor });
+  store.restore();
+  const alarms = new Alarms(backend);
+  alarms.restore();
+  const outlet = new WatchOutlet();
+  const hub = new WatchHub(store, {
+    random: options.random,
+    onReady: (stream) => outlet.onReady(stream),
+    fragmentBytes: config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
+    progressIntervalMs: config.watchProgressNotifyIntervalMs,
+  });
+  store.events = { onEvents: (batch: EventBatch) => hub.notify(batch) };
+  const committer = new Committer({
+    backend,
+    clock,
+    intervalMs: config.backendBatchIntervalMs,
+    pendingMax: config.backendBatchLimit,
+    durations: metrics.backendCommit,
+    fatal: (error) => fatal.report(error),
+  });
+  const snapshots = new RaftSnapshots({
+    clock,
+    logger,
+    storage,
+    wal,
+    snapshotter,
+    backend,
+    committer,
+    snapshotCount: config.snapshotCount,
+    catchupEntries: config.snapshotCatchupEntries,
+    maxSnapshots: config.maxSnapshots,
+    maxWals: config.maxWals,
+    startIndex: snapshot?.index ?? 0,
+    membership: () => cluster.snapshotState(),
+    fatal: (error) => fatal.report(error),
+  });
+  const member = new Member({
+    config,
+    clock,
+    logger,
+    backend,
+    store,
+    lessor,
+    hub,
+    outlet,
+    alarms,
+    quota: new Quota(config.quotaBackendBytes, () => backend.sizeOnDisk()),
+    cluster,
+    node,
+    storage,
+    log: wal,
+    committer,
+    snapshots,
+    transport: options.transport,
+    metrics,
+    appliedIndex: snapshot?.index ?? 0,
+    mainThreadSync: options.mainThreadSync,
+    onFatal: (error) => fatal.report(error),
+  });
+  fatal.member = member;
+  hub.setHeader(cluster.id, cluster.localId, 0);
+  snapshots.start();
+  member.start();
+  return new RunningMember(member, dataDir, wal, backend, snapshots);
+}
+
+/** Several parts may fail at once and over again; the owner hears of the first. */
+class FatalOnce {
+  member: Member | undefined;
+  private reported = false;
+  private readonly onFatal: (error: unknown) => void;
+
+  constructor(onFatal: (error: unknown) => void) {
+    this.onFatal = onFatal;
+  }
+
+  report(error: unknown): void {
+    if (this.reported) return;
+    this.reported = true;
+    this.member?.stop();
+    this.onFatal(error);
+  }
+}
+
+async function openLog(
+  options: StartOptions,
+  dataDir: DataDir,
+  snapshotter: Snapshotter,
+  backend: StorageBackend,
+  metrics: MemberMetrics,
+): Promise<Origin> {
+  const { disk, logger, clock, config } = options;
+  const walOptions = {
+    unsafeNoFsync: config.unsafeNoFsync,
+    logger,
+    now: () => clock.now(),
+    onFsync: (seconds: number) => metrics.walFsync.observe(seconds),
+  };
+  if (!dataDir.hasWal) {
+    const cluster = Cluster.bootstrap(config, backend);
+    const metadata = encodeMetadata(cluster.localId, cluster.id);
+    const wal = await Wal.create(disk, dataDir.walDirectory, metadata, walOptions);
+    logger.info("starting local member", {
+      "local-member-id": cluster.localId,
+      "cluster-id": cluster.id,
+    });
+    return { wal, contents: undefined, snapshot: undefined, cluster };
+  }
+  const valid = await validSnapshots(disk, dataDir.walDirectory);
+  const snapshot = await snapshotter.loadNewest(valid);
+  const at = snapshot === undefined ? new WalSnapshot() : new WalSnapshot(snapshot.index, snapshot.term);
+  const { wal, contents } = await Wal.open(disk, dataDir.walDirectory, at, walOptions);
+  const { nodeId, clusterId } = decodeMetadata(contents.metadata);
+  checkBackendMatchesLog(backend, at.index, contents, dataDir);
+  const confState = snapshot?.confState ?? new ConfState();
+  logger.info("restarting local member", {
+    "local-member-id": nodeId,
+    "cluster-id": clusterId,
+    "commit-index": contents.hardState.commit,
+  });
+  return { wal, contents, snapshot, cluster: Cluster.restart(clusterId, nodeId, confState, backend) };
+}
+
+/** Thrown when backend and log do not belong together: going on would lose or repeat writes. */
+export class MismatchedFilesError extends Error {
+  override readonly name = "MismatchedFilesError";
+}
+
+function checkBackendMatchesLog(
+  backend: StorageBackend,
+  snapshotIndex: number,
+  contents: WalContents,
+  dataDir: DataDir,
+): void {
+  const applied = readConsistentIndex(backend).index;
+  const last = contents.entries.at(-1)?.index ?? snapshotIndex;
+  if (applied >= snapshotIndex && applied <= last) return;
+  const cause =
+    applied < snapshotIndex
+      ? `the database in ${dataDir.snapDirectory} ends at applied index ${applied}, before the snapshot at ${snapshotIndex}`
+      : `the database in ${dataDir.snapDirectory} has applied index ${applied}, but the log in ${dataDir.walDirectory} ends at ${last}`;
+  throw new MismatchedFilesError(
+    `database and log do not belong together: ${cause}. Remedy: restore both from the same backup, or remove this member and add it again`,
+  );
+}
+
+function encodeMetadata(nodeId: bigint, clusterId: bigint): Uint8Array {
+  return toBinary(
+    serverpb.MetadataSchema,
+    create(serverpb.MetadataSchema, { NodeID: nodeId, ClusterID: clusterId }),
+  );
+}
+
+function decodeMetadata(metadata: Uint8Array): { nodeId: bigint; clusterId: bigint } {
+  const decoded = fromBinary(serverpb.MetadataSchema, metadata);
+  return { nodeId: decoded.NodeID, clusterId: decoded.ClusterID };
+}
