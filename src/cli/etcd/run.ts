@@ -1,0 +1,50 @@
+// Runs a member as a process: it starts, serves until a signal or a fatal error, and leaves with etcd's exit codes. After a
+// graceful stop the signal is raised again, so that whoever sent it sees a process that ended by it.
+
+import { createLogger, Etcd, type EtcdConfig } from "#embed";
+
+/** A stop that takes longer than this is cut short. */
+const STOP_MS_MAX = 30_000;
+
+export async function runMember(config: EtcdConfig): Promise<void> {
+  const logger = createLogger(config);
+  const etcd = await startOrExit(config, logger);
+  let stopping = false;
+  const stopBy = (signal: NodeJS.Signals): void => {
+    if (stopping) return;
+    stopping = true;
+    logger.info("received signal; shutting down", { signal: GO_SIGNAL_NAMES[signal] ?? signal });
+    setTimeout(() => process.kill(process.pid, "SIGKILL"), STOP_MS_MAX).unref();
+    etcd.stop().then(
+      () => raise(signal),
+      (error: unknown) => {
+        logger.error("failed to stop cleanly", { error });
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", stopBy);
+  process.on("SIGINT", stopBy);
+  logger.info("ready to serve client requests", {});
+
+  function raise(signal: NodeJS.Signals): void {
+    process.removeListener("SIGTERM", stopBy);
+    process.removeListener("SIGINT", stopBy);
+    process.kill(process.pid, signal);
+  }
+}
+
+const GO_SIGNAL_NAMES: Readonly<Record<string, string>> = { SIGTERM: "terminated", SIGINT: "interrupt" };
+
+async function startOrExit(config: EtcdConfig, logger: ReturnType<typeof createLogger>): Promise<Etcd> {
+  try {
+    return await Etcd.start(config, {
+      logger,
+      // The member has stopped acknowledging; its state on disk is whatever was synced. Nothing is left to tidy up.
+      onFatal: () => process.exit(1),
+    });
+  } catch (error) {
+    logger.fatal("failed to start etcd", { error });
+    process.exit(1);
+  }
+}
