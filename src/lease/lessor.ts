@@ -140,9 +140,9 @@ export class Lessor {
   checkpoint(id: LeaseId, remainingTtl: number, nowMs: number): boolean {
     const lease = this.leases.get(id);
     if (lease === undefined) return false;
-    if (mutations.checkpointLost && !this.isPrimary) return true;
+    if (mutations.checkpointLost) return true;
     lease.remainingTtl = remainingTtl;
-    if (this.persistCheckpoints && !mutations.checkpointLost) this.persist(lease);
+    if (this.persistCheckpoints) this.persist(lease);
     if (this.isPrimary && this.proposesCheckpoints) this.checkpoints.schedule(lease, nowMs);
     return true;
   }

@@ -5,7 +5,7 @@ export const mutations = {
   /** A leader that was deposed without knowing goes on revoking. The lessor has no part in it: the server, which
    *  confirms its leadership before it proposes a revocation, reads this flag. */
   deposedLeaderRevoke: false,
-  /** Checkpoints reach neither the backend nor the members that are not primary. */
+  /** Checkpoints come through the log and are forgotten. */
   checkpointLost: false,
   /** A revoked lease can still be renewed. */
   keepAliveSuccessAfterRevoke: false,
