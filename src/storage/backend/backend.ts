@@ -126,8 +126,10 @@ export interface RevisionName {
 /** The file is not what this backend wrote. Says which file, what is wrong, and what an operator can do. */
 export class CorruptBackendError extends Panic {
   constructor(path: string, detail: string, fields: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
+    const where = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
+    const what = where.length === 0 ? detail : `${detail} (${where.join(", ")})`;
     super(
-      `database file ${path} is damaged: ${detail}. Remedy: stop this member, remove it from the cluster, move its ` +
+      `database file ${path} is damaged: ${what}. Remedy: stop this member, remove it from the cluster, move its ` +
         "data directory away and add it again as a new member; on a single-member cluster restore the latest snapshot " +
         "(etcdutl snapshot restore)",
       { path, detail, ...fields },

@@ -342,6 +342,35 @@ describe.each([
     await run.backend.close();
   });
 
+  it("takes an image while a defragmentation runs, and a defragmentation while an image arrives", async () => {
+    const subject = subjectOf();
+    const backend = await subject.open();
+    for (let main = 1; main <= 3000; main++)
+      backend.appendRevision(main, 0, false, new Uint8Array(200).fill(1));
+    const view = await backend.openView();
+    const expected = await recordsOf(view);
+    const path = await subject.store(await imageOf(view));
+    await view.close();
+    for (let round = 0; round < 4; round++) {
+      backend.appendRevision(5000 + round, 0, false, bytesOf("not in the image"));
+      const outcomes = await Promise.allSettled(
+        round % 2 === 0
+          ? [backend.defragment(), backend.replaceWith(path), backend.commit()]
+          : [backend.replaceWith(path), backend.defragment(), backend.commit()],
+      );
+      expect(outcomes[round % 2 === 0 ? 1 : 0].status).toBe("fulfilled");
+      const now = await backend.openView();
+      expect(await recordsOf(now)).toEqual(expected);
+      await now.close();
+      backend.put("meta", bytesOf("round"), Uint8Array.of(round));
+      await backend.commit();
+    }
+    await backend.close();
+    const reopened = await subject.open();
+    expect(reopened.get("meta", bytesOf("round"))).toEqual(Uint8Array.of(3));
+    await reopened.close();
+  });
+
   it("leaves the content alone when the image is damaged", async () => {
     const subject = subjectOf();
     const backend = await subject.open();

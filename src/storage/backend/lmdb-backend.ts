@@ -8,8 +8,7 @@
 // On disk: <path> and <path>-lock (lmdb's reader table). The server keeps it beside etcd's own file, as
 // member/snap/db.lmdb; `<path>.new` is a replacement in the making and is removed at open.
 
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
 import { Panic, panic } from "#base";
 import {
   type BackendView,
@@ -20,12 +19,20 @@ import {
   type RevisionVisitor,
   type StorageBackend,
 } from "./backend.js";
-import { CommittedChanges } from "./committed-changes.js";
-import type { CatchUpRequest, CopyRequest } from "./copy.js";
 import { Lane } from "./lane.js";
+import { Defragmentation, type DefragmentationOwner } from "./lmdb-defragmentation.js";
 import { LmdbEnvironment, type LmdbOptions } from "./lmdb-environment.js";
 import { LmdbFile } from "./lmdb-file.js";
-import { LmdbView, PinnedTree, startViewThread } from "./lmdb-view.js";
+import {
+  checkHead,
+  importTemporary,
+  isAbsent,
+  putInPlace,
+  removeTemporary,
+  syncParent,
+} from "./lmdb-files.js";
+import { LmdbView, PinnedTree } from "./lmdb-view.js";
+import { PendingWrites } from "./pending-writes.js";
 import {
   bucketKey,
   bucketNumber,
@@ -39,14 +46,11 @@ import {
   storedContent,
   writeRevisionKey,
 } from "./record.js";
-import type { ImportRequest, TreeHandle } from "./view-worker.js";
 import { WorkerHost, workerFile } from "./worker-host.js";
-import { keyText, WriteBatch } from "./write-batch.js";
+import { keyText } from "./write-batch.js";
 import type { CommitRequest, FileSizes } from "./writer-worker.js";
 
 const WRITER_HEAP_MB = 64;
-/** Passes of a defragmentation before it holds commits whatever is left. */
-const CATCH_UP_ROUNDS = 8;
 const NOTHING: RevisionName = { main: 0, sub: 0 };
 
 export interface LmdbBackendOptions {
@@ -58,23 +62,22 @@ export interface LmdbBackendOptions {
   readonly importFrom?: string;
 }
 
-export class LmdbBackend implements StorageBackend {
-  private readonly options: LmdbOptions;
+export class LmdbBackend implements StorageBackend, DefragmentationOwner {
+  readonly options: LmdbOptions;
   private environment: LmdbEnvironment;
-  private writer: WorkerHost;
+  /** Starts with the first commit. */
+  private writer: WorkerHost | undefined;
   private file: LmdbFile;
+  /** Commits, pins and swaps. */
   private readonly lane = new Lane();
-  /** Oldest first; the last one is being filled, the others are sealed. */
-  private readonly batches: WriteBatch[] = [new WriteBatch()];
-  private active: WriteBatch = this.batches[0];
-  private readonly spareBatches: WriteBatch[] = [];
+  /** What builds a whole file: never two at a time. */
+  private readonly maintenance = new Lane();
+  private readonly pending = new PendingWrites();
   private queuedCommit: Promise<void> | undefined;
   private runningCommit: Promise<void> | undefined;
   private committed: RevisionName = NOTHING;
   private readonly pins = new Set<PinnedTree>();
-  private defragmentation: Promise<void> | undefined;
-  /** Collects what is committed while a defragmentation copies. */
-  private changes: CommittedChanges | undefined;
+  private defragmentation: Defragmentation | undefined;
   private broken: Panic | undefined;
   private sizes: FileSizes = { onDisk: 0, inUse: 0 };
   private lastMain = -1;
@@ -87,12 +90,7 @@ export class LmdbBackend implements StorageBackend {
     this.options = options;
     this.environment = new LmdbEnvironment(options);
     this.file = new LmdbFile(options.path);
-    this.writer = new WorkerHost(
-      workerFile(import.meta.url, "writer-worker"),
-      options.path,
-      options,
-      WRITER_HEAP_MB,
-    );
+    this.readSizes();
   }
 
   /**
@@ -101,22 +99,20 @@ export class LmdbBackend implements StorageBackend {
   static async open(options: LmdbBackendOptions): Promise<LmdbBackend> {
     const { path } = options;
     removeTemporary(path);
-    const isAbsent = !existsSync(path) || statSync(path).size === 0;
-    if (isAbsent && options.importFrom !== undefined && existsSync(options.importFrom)) {
-      await importFile(options.importFrom, { path, unsafeNoFsync: false });
+    if (isAbsent(path) && options.importFrom !== undefined && existsSync(options.importFrom)) {
+      await importTemporary(options.importFrom, { path, unsafeNoFsync: false });
       putInPlace(path);
     }
-    const isNew = !existsSync(path) || statSync(path).size === 0;
+    const isNew = isAbsent(path);
     if (!isNew) checkHead(path);
     const backend = new LmdbBackend({ path, unsafeNoFsync: options.unsafeNoFsync === true });
-    if (isNew) syncDirectory(dirname(path));
+    if (isNew) syncParent(path);
     backend.findRightEdge();
-    backend.sizes = (await backend.writer.request("sizes", undefined)) as FileSizes;
     return backend;
   }
 
   get pendingWrites(): number {
-    return this.active.count;
+    return this.pending.active.count;
   }
 
   appendRevision(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
@@ -125,14 +121,12 @@ export class LmdbBackend implements StorageBackend {
     }
     this.lastMain = main;
     this.lastSub = sub;
-    this.active.appendRevision(main, sub, tombstone, value);
+    this.pending.active.appendRevision(main, sub, tombstone, value);
   }
 
   readRevision(main: number, sub: number): Uint8Array | undefined {
-    for (let i = this.batches.length - 1; i >= 0; i--) {
-      const pending = this.batches[i].readRevision(main, sub);
-      if (pending !== undefined) return pending === null ? undefined : pending;
-    }
+    const pending = this.pending.readRevision(main, sub);
+    if (pending !== undefined) return pending === null ? undefined : pending;
     const key = sub === 0 ? this.key8 : this.key12;
     writeRevisionKey(key, 0, main, sub);
     const end = this.environment.get(key);
@@ -145,18 +139,16 @@ export class LmdbBackend implements StorageBackend {
   }
 
   deleteRevision(main: number, sub: number): void {
-    this.active.deleteRevision(main, sub);
+    this.pending.active.deleteRevision(main, sub);
   }
 
   scanRevisions(fromMain: number, fromSub: number, visit: RevisionVisitor): void {
-    if (this.scanCommitted(fromMain, fromSub, visit)) this.scanPending(fromMain, fromSub, visit);
+    if (this.scanCommitted(fromMain, fromSub, visit)) this.pending.scanAppended(fromMain, fromSub, visit);
   }
 
   get(bucket: BucketName, key: Uint8Array): Uint8Array | undefined {
-    for (let i = this.batches.length - 1; i >= 0; i--) {
-      const pending = this.batches[i].get(bucket, key);
-      if (pending !== undefined) return pending === null ? undefined : pending;
-    }
+    const pending = this.pending.get(bucket, key);
+    if (pending !== undefined) return pending === null ? undefined : pending;
     const stored = bucketKey(bucket, key);
     const end = this.environment.get(stored);
     if (end < 0) return undefined;
@@ -167,11 +159,11 @@ export class LmdbBackend implements StorageBackend {
   }
 
   put(bucket: BucketName, key: Uint8Array, value: Uint8Array): void {
-    this.active.put(bucket, key, value);
+    this.pending.active.put(bucket, key, value);
   }
 
   delete(bucket: BucketName, key: Uint8Array): void {
-    this.active.delete(bucket, key);
+    this.pending.active.delete(bucket, key);
   }
 
   scan(bucket: BucketName, visit: EntryVisitor): void {
@@ -184,9 +176,7 @@ export class LmdbBackend implements StorageBackend {
       const name = isLong ? value.subarray(start + 5, content) : key.subarray(keyStart + 1, keyEnd);
       entries.set(keyText(name), { key: name, value: value.subarray(content, end - 4) });
     });
-    for (const batch of this.batches) {
-      for (const [name, entry] of batch.bucketEntries(bucket) ?? []) entries.set(name, entry);
-    }
+    this.pending.overlay(bucket, entries);
     const names = [...entries.keys()].sort();
     for (const name of names) {
       const entry = entries.get(name)!;
@@ -196,8 +186,8 @@ export class LmdbBackend implements StorageBackend {
 
   commit(): Promise<void> {
     if (this.broken !== undefined) return Promise.reject(this.broken);
-    if (this.active.count === 0 && this.batches.length === 1) return Promise.resolve();
-    if (this.active.count > 0) this.seal();
+    if (this.pending.active.count === 0 && !this.pending.hasSealed) return Promise.resolve();
+    if (this.pending.active.count > 0) this.pending.seal();
     else if (this.queuedCommit === undefined && this.runningCommit !== undefined) return this.runningCommit;
     if (this.queuedCommit !== undefined) return this.queuedCommit;
     const done = this.lane.run(() => {
@@ -223,44 +213,56 @@ export class LmdbBackend implements StorageBackend {
 
   async openView(): Promise<BackendView> {
     await this.commit();
-    const tree = await this.lane.run(async () => this.pinTree());
+    const tree = await this.lane.run(async () => this.pin());
     return new LmdbView(tree, this.options.path);
   }
 
   async defragment(): Promise<void> {
-    if (this.defragmentation !== undefined) return this.defragmentation;
-    const done = this.runDefragmentation();
-    this.defragmentation = done;
-    const clear = (): void => {
-      this.defragmentation = undefined;
-    };
-    done.then(clear, clear);
-    return done;
+    if (this.defragmentation !== undefined) return this.defragmentation.done;
+    await this.commit();
+    return this.maintenance.run(async () => {
+      const defragmentation = new Defragmentation(this);
+      this.defragmentation = defragmentation;
+      await defragmentation.done.finally(() => {
+        this.defragmentation = undefined;
+      });
+    });
   }
 
   async replaceWith(imagePath: string): Promise<void> {
-    await this.lane.run(async () => {
-      this.changes = undefined; // a defragmentation under way has nothing left to do
-      await importFile(imagePath, this.options);
-      await this.swapFile();
-      this.dropPending();
-      this.findRightEdge();
+    await this.defragmentation?.cancel();
+    await this.maintenance.run(async () => {
+      await importTemporary(imagePath, this.options);
+      await this.exclusively(async () => {
+        await this.swap();
+        this.dropPending();
+        this.findRightEdge();
+      });
     });
   }
 
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
-    await this.lane.run(async () => {
-      await this.writer.request("close", undefined);
-      await this.writer.terminate();
+    await this.defragmentation?.cancel();
+    await this.maintenance.run(async () => {});
+    await this.exclusively(async () => {
+      await this.stopWriter();
       for (const tree of [...this.pins]) tree.detach();
       this.file.close();
       await this.environment.close();
     });
   }
 
-  private pinTree(): PinnedTree {
+  exclusively<T>(task: () => Promise<T>): Promise<T> {
+    return this.lane.run(task);
+  }
+
+  lastCommitted(): RevisionName {
+    return this.committed;
+  }
+
+  pin(): PinnedTree {
     const pin = this.environment.pin();
     try {
       const file = new LmdbFile(this.options.path);
@@ -271,49 +273,8 @@ export class LmdbBackend implements StorageBackend {
     }
   }
 
-  /** Copies while commits go on, catches up, and holds commits only for the last stretch and the swap. */
-  private async runDefragmentation(): Promise<void> {
-    await this.commit();
-    const host = startViewThread(this.options.path);
-    const target: LmdbOptions = { ...this.options, path: temporaryPath(this.options.path) };
-    removeTemporary(this.options.path);
-    const [first, changes] = await this.lane.run(async () => {
-      this.changes = new CommittedChanges(this.committed);
-      return [this.pinTree(), this.changes] as const;
-    });
-    try {
-      await usingTree(first, (tree) => host.request("copy", { tree, target } satisfies CopyRequest));
-      for (let round = 0; round < CATCH_UP_ROUNDS && changes.isLarge && this.changes === changes; round++) {
-        const [tree, request] = await this.lane.run(async () => this.takeChanges(changes));
-        await usingTree(tree, (handle) =>
-          host.request("catch-up", { ...request, tree: handle } satisfies CatchUpRequest),
-        );
-      }
-      await this.lane.run(() => this.finishDefragmentation(host, changes));
-    } finally {
-      if (this.changes === changes) this.changes = undefined;
-      await host.terminate();
-      removeTemporary(this.options.path);
-    }
-  }
-
-  /** The last stretch: nothing is committed meanwhile. Requests go on; their writes wait in the batch. */
-  private async finishDefragmentation(host: WorkerHost, changes: CommittedChanges): Promise<void> {
-    if (this.changes !== changes) return; // a snapshot took the place of what was copied
-    const [tree, request] = this.takeChanges(changes);
-    await usingTree(tree, async (handle) => {
-      await host.request("catch-up", { ...request, tree: handle } satisfies CatchUpRequest);
-      await host.request("finish-copy", handle);
-    });
-    await this.swapFile();
-  }
-
-  private takeChanges(changes: CommittedChanges): readonly [PinnedTree, Omit<CatchUpRequest, "tree">] {
-    return [this.pinTree(), changes.take()];
-  }
-
   /** Puts the temporary file in the place of the current one and goes on with it. */
-  private async swapFile(): Promise<void> {
+  async swap(): Promise<void> {
     const { path } = this.options;
     try {
       putInPlace(path);
@@ -323,7 +284,8 @@ export class LmdbBackend implements StorageBackend {
       this.environment = new LmdbEnvironment(this.options);
       this.file.close();
       this.file = new LmdbFile(path);
-      this.sizes = (await this.writer.request("reopen", undefined)) as FileSizes;
+      this.readSizes();
+      await this.stopWriter(); // the next commit starts one on the new file
       await old.close();
     } catch (error) {
       // Which file is in place is uncertain now; a commit into the other one would be lost.
@@ -333,36 +295,51 @@ export class LmdbBackend implements StorageBackend {
   }
 
   private dropPending(): void {
-    this.batches.length = 0;
-    this.active = new WriteBatch();
-    this.batches.push(this.active);
+    this.pending.dropAll();
     this.lastMain = -1;
     this.lastSub = -1;
     this.committed = NOTHING;
   }
 
-  private seal(): void {
-    this.active = this.spareBatches.pop() ?? new WriteBatch();
-    this.batches.push(this.active);
+  private startedWriter(): WorkerHost {
+    const { options } = this;
+    this.writer ??= new WorkerHost(
+      workerFile(import.meta.url, "writer-worker"),
+      options.path,
+      options,
+      WRITER_HEAP_MB,
+    );
+    return this.writer;
+  }
+
+  private async stopWriter(): Promise<void> {
+    const { writer } = this;
+    this.writer = undefined;
+    if (writer === undefined) return;
+    await writer.request("close", undefined);
+    await writer.terminate();
+  }
+
+  private readSizes(): void {
+    const { usedPages, pageSize } = this.environment.statistics();
+    this.sizes = { onDisk: this.file.size(), inUse: usedPages * pageSize };
   }
 
   /** Writes every sealed batch in one transaction. What fails stays sealed and goes with the next commit. */
   private async writeSealed(): Promise<void> {
-    const sealed = this.batches.slice(0, -1);
+    const sealed = this.pending.sealed();
     if (sealed.length === 0) return;
     const parts = sealed.flatMap((batch) => batch.chunks.map(({ bytes, used }) => ({ bytes, used })));
     const request: CommitRequest = { parts };
-    this.sizes = (await this.writer.request("commit", request)) as FileSizes;
+    this.sizes = (await this.startedWriter().request("commit", request)) as FileSizes;
     this.environment.refresh();
-    this.batches.splice(0, sealed.length);
     for (const batch of sealed) {
-      this.changes?.add(batch);
+      this.defragmentation?.committed(batch);
       if (batch.appended > 0) {
         this.committed = { main: batch.mainAt(batch.appended - 1), sub: batch.subAt(batch.appended - 1) };
       }
-      batch.reset();
-      if (this.spareBatches.length < 2) this.spareBatches.push(batch);
     }
+    this.pending.dropSealed(sealed.length);
   }
 
   /** Visits what lmdb holds, as if the pending deletions were done. Returns whether to go on. */
@@ -370,8 +347,8 @@ export class LmdbBackend implements StorageBackend {
     const key = new Uint8Array(REVISION_KEY_MAX);
     const length = writeRevisionKey(key, 0, fromMain, fromSub);
     const isWhole = fromMain === 0 && fromSub === 0;
-    const deleting = this.batches.filter((batch) => batch.deleted.size > 0);
-    const [pendingMain, pendingSub] = this.firstPending();
+    const deleting = this.pending.deleting();
+    const first = this.pending.firstAppended();
     let goOn = true;
     this.walk(
       isWhole ? undefined : key.subarray(0, length),
@@ -381,7 +358,8 @@ export class LmdbBackend implements StorageBackend {
         const main = revisionMain(k, keyStart);
         const sub = revisionSub(k, keyStart, keyEnd - keyStart);
         // A batch on its way may have reached the file already: its records come from the batch.
-        if (main > pendingMain || (main === pendingMain && sub >= pendingSub)) return false;
+        if (first !== undefined && (main > first.main || (main === first.main && sub >= first.sub)))
+          return false;
         for (const batch of deleting) if (batch.deleted.has(main, sub)) return true;
         const isTombstone = (value[start] & FLAG_TOMBSTONE) !== 0;
         goOn = visit(main, sub, isTombstone, value.subarray(start + 1, end - 4)) !== false;
@@ -389,25 +367,6 @@ export class LmdbBackend implements StorageBackend {
       },
     );
     return goOn;
-  }
-
-  private scanPending(fromMain: number, fromSub: number, visit: RevisionVisitor): void {
-    for (let b = 0; b < this.batches.length; b++) {
-      const batch = this.batches[b];
-      const later = this.batches.slice(b + 1).filter((other) => other.deleted.size > 0);
-      for (let i = batch.lowerBound(fromMain, fromSub); i < batch.appended; i++) {
-        if (!batch.isLiveAt(i)) continue;
-        const main = batch.mainAt(i);
-        const sub = batch.subAt(i);
-        if (later.some((other) => other.deleted.has(main, sub))) continue;
-        if (visit(main, sub, batch.isTombstoneAt(i), batch.valueAt(i)) === false) return;
-      }
-    }
-  }
-
-  private firstPending(): readonly [number, number] {
-    for (const batch of this.batches) if (batch.appended > 0) return [batch.mainAt(0), batch.subAt(0)];
-    return [Number.POSITIVE_INFINITY, 0];
   }
 
   /** Walks the committed tree and checks every record's sum. */
@@ -444,72 +403,4 @@ export class LmdbBackend implements StorageBackend {
   private damaged(detail: string, fields: Readonly<Record<string, unknown>> = {}): never {
     throw new CorruptBackendError(this.options.path, detail, fields);
   }
-}
-
-/** Refuses a file that lmdb would map although it is cut or not a database. */
-function checkHead(path: string): void {
-  const file = new LmdbFile(path);
-  try {
-    file.readTree();
-  } finally {
-    file.close();
-  }
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Builds the temporary file beside `options.path` from a bbolt image. */
-async function importFile(imagePath: string, options: LmdbOptions): Promise<void> {
-  removeTemporary(options.path);
-  const host = startViewThread(imagePath);
-  try {
-    const request: ImportRequest = {
-      imagePath,
-      path: temporaryPath(options.path),
-      unsafeNoFsync: options.unsafeNoFsync,
-    };
-    await host.request("import", request);
-  } catch (error) {
-    removeTemporary(options.path);
-    throw error;
-  } finally {
-    await host.terminate();
-  }
-}
-
-/** Renames the temporary file to `path`, durably. */
-function putInPlace(path: string): void {
-  const next = temporaryPath(path);
-  renameSync(next, path);
-  renameSync(lockPath(next), lockPath(path));
-  syncDirectory(dirname(path));
-}
-
-async function usingTree<T>(tree: PinnedTree, use: (handle: TreeHandle) => Promise<T>): Promise<T> {
-  try {
-    return await use(tree.handle);
-  } finally {
-    tree.release();
-  }
-}
-
-function removeTemporary(path: string): void {
-  rmSync(temporaryPath(path), { force: true });
-  rmSync(lockPath(temporaryPath(path)), { force: true });
-}
-
-function temporaryPath(path: string): string {
-  return `${path}.new`;
-}
-
-/** Where lmdb keeps its table of readers. */
-function lockPath(path: string): string {
-  return `${path}-lock`;
 }

@@ -144,12 +144,7 @@ export class LmdbFile {
   }
 
   damaged(detail: string, fields: Readonly<Record<string, unknown>> = {}): never {
-    const where = Object.entries(fields).map(([name, value]) => `${name} ${String(value)}`);
-    throw new CorruptBackendError(
-      this.path,
-      where.length === 0 ? detail : `${detail} (${where.join(", ")})`,
-      fields,
-    );
+    throw new CorruptBackendError(this.path, detail, fields);
   }
 
   private readPageSize(): number {

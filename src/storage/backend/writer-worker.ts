@@ -22,49 +22,28 @@ export interface FileSizes {
 }
 
 const options = workerData as LmdbOptions;
+const environment = new LmdbEnvironment(options);
+const replay = new BatchReplay(environment);
+const fd = openSync(options.path, "r");
 
-/** The file as it is open now; another one after a swap. */
-class OpenFile {
-  private readonly environment = new LmdbEnvironment(options);
-  private readonly replay = new BatchReplay(this.environment);
-  private readonly fd = openSync(options.path, "r");
-
-  commit(request: CommitRequest): FileSizes {
-    this.replay.write(request.parts);
-    return this.sizes();
-  }
-
-  sizes(): FileSizes {
-    const { usedPages, pageSize } = this.environment.statistics();
-    return { onDisk: fstatSync(this.fd).size, inUse: usedPages * pageSize };
-  }
-
-  async close(): Promise<void> {
-    closeSync(this.fd);
-    await this.environment.close();
-  }
+function commit(request: CommitRequest): FileSizes {
+  replay.write(request.parts);
+  const { usedPages, pageSize } = environment.statistics();
+  return { onDisk: fstatSync(fd).size, inUse: usedPages * pageSize };
 }
 
-let file = new OpenFile();
-
-async function reopen(): Promise<FileSizes> {
-  const old = file;
-  file = new OpenFile();
-  await old.close();
-  return file.sizes();
+async function close(): Promise<void> {
+  closeSync(fd);
+  await environment.close();
 }
 
 assert(parentPort !== null, "the writer runs as a worker thread");
 serveRequests(parentPort, (kind, body) => {
   switch (kind) {
     case "commit":
-      return file.commit(body as CommitRequest);
-    case "sizes":
-      return file.sizes();
-    case "reopen":
-      return reopen();
+      return commit(body as CommitRequest);
     case "close":
-      return file.close();
+      return close();
     default:
       throw new Error(`unknown request ${kind}`);
   }
