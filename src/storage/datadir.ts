@@ -72,6 +72,8 @@ export async function openDataDir(disk: Disk, options: DataDirOptions): Promise<
   await prepare(disk, paths.member, "cannot access member directory", logger);
   const locks = await takeLocks(disk, dataDir, paths);
   try {
+    // The names may be there without being durable, if an earlier start ended before its sync.
+    await attempt("cannot access data directory", () => disk.syncDirectory(dataDir));
     await prepare(disk, paths.snap, "failed to create snapshot directory", logger);
     await refuseForeignLock(disk, dataDir, paths);
     const hasWal = (await listSegments(disk, paths.wal)).length > 0;

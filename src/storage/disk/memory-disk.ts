@@ -18,7 +18,7 @@ import {
   type Random,
 } from "#base";
 import { MemoryDirectory, type MemoryNode } from "./memory-directory.js";
-import { MemoryFile, Survival } from "./memory-file.js";
+import { MemoryFile, SECTOR_BYTES, Survival } from "./memory-file.js";
 
 export type DiskOperationKind =
   | "open"
@@ -71,6 +71,15 @@ export class MemoryDisk implements Disk {
     this.isDown = true;
     const modes: readonly Survival[] = [Survival.None, Survival.All, Survival.Mixed, Survival.Mixed];
     return this.withRoot(this.root.crash(random, modes[random.below(modes.length)]));
+  }
+
+  /**
+   * The disk after the process was killed at this moment: the page cache is still there, and with it the difference
+   * between what reads see and what is durable. This one fails every call from now on.
+   */
+  kill(): MemoryDisk {
+    this.isDown = true;
+    return this.withRoot(this.root);
   }
 
   /** A copy of what reads see, all of it durable. */
@@ -236,9 +245,11 @@ export class MemoryDisk implements Disk {
   }
 
   private ask(kind: DiskOperationKind, path: string, bytes: number): DiskPlan {
-    if (this.isDown) throw new DiskError("EIO", kind, path, new Error("the disk has lost power"));
     this.operations++;
-    return this.plan({ number: this.operations, kind, path, bytes });
+    const plan = this.isDown ? PROCEED : this.plan({ number: this.operations, kind, path, bytes });
+    // The plan itself may have cut the power.
+    if (this.isDown) throw new DiskError("EIO", kind, path, new Error("the disk has lost power"));
+    return plan;
   }
 
   private withRoot(root: MemoryDirectory): MemoryDisk {
@@ -373,9 +384,10 @@ class OpenMemoryFile implements DiskFile {
     this.file.modifiedMs = this.disk.wallTime();
   }
 
-  /** A failed write leaves some of it behind. */
+  /** A failed write leaves some of it behind: whole sectors, since memory is given out in even larger pieces. */
   private storeHalf(position: number, bytes: Uint8Array): void {
-    this.store(position, bytes.subarray(0, bytes.length >>> 1));
+    const end = Math.floor((position + bytes.length / 2) / SECTOR_BYTES) * SECTOR_BYTES;
+    if (end > position) this.store(position, bytes.subarray(0, end - position));
   }
 
   private check(operation: string, isAllowed: boolean): void {

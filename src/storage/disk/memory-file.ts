@@ -2,10 +2,10 @@
 // 4 KiB hold the bytes; sectors of 512 are the unit that reaches the medium whole or not at all. Pages are shared
 // between the two states until a write touches them, so that a sync costs a reference per page and a hole costs nothing.
 
-import { DiskError, type Random } from "#base";
+import type { Random } from "#base";
 
 const PAGE_BYTES = 4096;
-const SECTOR_BYTES = 512;
+export const SECTOR_BYTES = 512;
 const SECTORS_PER_PAGE = PAGE_BYTES / SECTOR_BYTES;
 const ALL_SECTORS = (1 << SECTORS_PER_PAGE) - 1;
 const ZERO_PAGE: Uint8Array = new Uint8Array(PAGE_BYTES);
@@ -232,8 +232,4 @@ function sectorMask(from: number, length: number): number {
   const first = Math.floor(from / SECTOR_BYTES);
   const last = Math.floor((from + length - 1) / SECTOR_BYTES);
   return (ALL_SECTORS >> (SECTORS_PER_PAGE - 1 - last)) & ~((1 << first) - 1);
-}
-
-export function noSuchFile(operation: string, path: string): DiskError {
-  return new DiskError("ENOENT", operation, path);
 }

@@ -80,6 +80,13 @@ export class Replay {
   /** Checks that concern the log as a whole. Call behind the last segment. */
   finish(reader: SegmentReader): void {
     this.checkCommitted(reader);
+    // Only now: an entry read early may have followed another one than that of the snapshot, and be replaced by now.
+    if (this.entries.length > 0 && this.entries[0].term < this.start.term) {
+      throw fault(
+        reader,
+        `the entry behind snapshot ${this.start.index} has term ${this.entries[0].term}, the snapshot ${this.start.term}`,
+      );
+    }
   }
 
   private acceptEntry(reader: SegmentReader, entry: Entry): void {
@@ -95,6 +102,8 @@ export class Replay {
       );
     }
     if (entry.index > this.start.index) this.keep(reader, entry);
+    // It also replaces all that follows it: those entries are not the ones behind the snapshot.
+    else this.entries.length = 0;
     this.lastIndex = entry.index;
   }
 
@@ -113,9 +122,9 @@ export class Replay {
       const cause = `entry ${entry.index} follows ${entries.length} entries behind snapshot ${this.start.index}`;
       throw fault(reader, cause, "wal: slice bounds out of range");
     }
-    const previousTerm = offset === 0 ? this.start.term : entries[offset - 1].term;
-    if (entry.term < previousTerm) {
-      throw fault(reader, `entry ${entry.index} has term ${entry.term}, the one before ${previousTerm}`);
+    if (offset > 0 && entry.term < entries[offset - 1].term) {
+      const before = entries[offset - 1].term;
+      throw fault(reader, `entry ${entry.index} has term ${entry.term}, the one before ${before}`);
     }
     if (offset < entries.length) entries.length = offset;
     entries.push(entry);

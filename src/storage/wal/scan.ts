@@ -20,7 +20,10 @@ export interface ScanEnd {
   readonly torn: boolean;
 }
 
-/** Replays `segments`; throws WalError for damage. */
+/**
+ * Replays `segments`; throws WalError for damage.
+ * @param checkAll check every sum in all segments; otherwise only in the last one, which alone may be torn
+ */
 export async function scanSegments(
   disk: Disk,
   directory: string,
@@ -34,7 +37,7 @@ export async function scanSegments(
     const file = await disk.open(`${directory}/${segments[i].name}`, "r");
     try {
       const fileBytes = await file.size();
-      const reader = new SegmentReader(file, fileBytes, crc, { isLast, checkAll });
+      const reader = new SegmentReader(file, fileBytes, crc, { isLast, checkAll: checkAll || isLast });
       const step = await scanSegment(reader, replay);
       crc = reader.crc;
       if (!isLast) continue;
@@ -61,7 +64,8 @@ async function scanSegment(reader: SegmentReader, replay: Replay): Promise<Step>
 
 /**
  * The snapshots that the log vouches for, oldest first: those up to the commit index of the last state. A member may
- * start from one of these only; a snapshot file beyond may belong to a write that never completed.
+ * start from one of these only; a snapshot file beyond may belong to a write that never completed. Whatever the member
+ * starts from is then read with every sum checked.
  */
 export async function validSnapshots(disk: Disk, directory: string): Promise<WalSnapshot[]> {
   const segments = await listSegments(disk, directory);

@@ -33,8 +33,16 @@ async function fillZeros(file: DiskFile, from: number, to: number, sync: boolean
 }
 
 /**
- * Makes the last segment end in zeros behind its last good record, so that new records meet nothing old. What is cut
- * off was never acknowledged (segment-reader.ts has the rule); a copy of the file is kept as `<name>.broken`.
+ * How much of the end of the log is written once more when it is opened. After a failed sync Linux goes on showing the
+ * bytes that it could not write, as if they were there, also to the next process; a log that trusted them would lose
+ * them in the next power failure. Only what was not yet synced can be so affected: at most the last batch.
+ */
+const REWRITE_BYTES = 4 * ZEROS.length;
+
+/**
+ * Makes the last segment end in zeros behind its last good record, so that new records meet nothing old, and makes sure
+ * that the medium has what was read. What is cut off was never acknowledged (segment-reader.ts has the rule); a copy of
+ * the file is kept as `<name>.broken`.
  */
 export async function mendTail(
   disk: Disk,
@@ -44,7 +52,8 @@ export async function mendTail(
   logger: Logger,
 ): Promise<void> {
   const dataEnd = await endOfData(file, end.offset, end.fileBytes);
-  if (dataEnd > end.offset || end.torn) {
+  const isTorn = dataEnd > end.offset || end.torn;
+  if (isTorn) {
     logger.warn("repairing", {
       path: file.path,
       offset: end.offset,
@@ -52,10 +61,12 @@ export async function mendTail(
     });
     await keepCopy(disk, file, end.fileBytes);
     await file.truncate(end.offset);
-    await file.sync();
-    logger.warn("repaired", { path: file.path, "broken-path": `${file.path}.broken` });
-    await extend(file, end.offset, segmentBytes);
-  } else await extend(file, end.fileBytes, segmentBytes);
+  }
+  const from = Math.max(0, end.offset - REWRITE_BYTES);
+  await file.write(from, await file.read(from, end.offset - from));
+  await file.sync();
+  if (isTorn) logger.warn("repaired", { path: file.path, "broken-path": `${file.path}.broken` });
+  await extend(file, isTorn ? end.offset : end.fileBytes, segmentBytes);
 }
 
 async function extend(file: DiskFile, fileBytes: number, segmentBytes: number): Promise<void> {

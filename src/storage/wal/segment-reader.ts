@@ -32,7 +32,7 @@ export type Step = (typeof Step)[keyof typeof Step];
 export interface ReadMode {
   /** The last segment may end in a torn batch; the others may not. */
   readonly isLast: boolean;
-  /** Check every sum. Without, only those of state and snapshot records: enough to look for snapshots. */
+  /** Check every sum. Without, only those of state and snapshot records, which is half the work. */
   readonly checkAll: boolean;
 }
 
@@ -103,8 +103,22 @@ export class SegmentReader {
     const start = at + FRAME_HEADER_BYTES;
     const end = start + recordBytes;
     const head = this.head;
-    if (!parseRecordHead(this.window, start, end, head) || head.dataEnd !== end) {
-      return this.tornOr(start, end, "the length field and the record do not agree");
+    if (!parseRecordHead(this.window, start, end, head)) {
+      return this.tornOr(
+        start,
+        Math.min(end, start + RECORD_HEAD_BYTES_MAX),
+        "this is not the head of a record",
+      );
+    }
+    // Only a hole in the head itself excuses a wrong length; the zeros behind the log, if it reads too long, do not.
+    if (head.dataEnd !== end) {
+      // Where no data follows the crc, the byte that would announce it counts as part of the head.
+      const headEnd = head.dataStart + (head.dataStart === head.dataEnd ? 1 : 0);
+      return this.tornOr(
+        start,
+        Math.min(end, headEnd),
+        "the length field and the head of the record do not agree",
+      );
     }
     for (let i = end; i < at + frameBytes; i++) {
       if (this.window[i] !== 0) throw this.corrupt("the padding is not zero");
@@ -152,7 +166,7 @@ export class SegmentReader {
     return this.tornOr(start, start + available, cause);
   }
 
-  /** A bad record at `window[start, end)`: torn if one of its sectors was never written, otherwise damaged. */
+  /** Bad bytes at `window[start, end)`: torn if one of the sectors was never written, otherwise damaged. */
   private tornOr(start: number, end: number, cause: string, what?: string): Step {
     if (this.mode.isLast) {
       for (let from = start; from < end; ) {

@@ -104,6 +104,9 @@ export async function readAndMend(
   const file = await disk.open(`${directory}/${segments[segments.length - 1].name}`, "r+");
   try {
     await mendTail(disk, file, end, options.segmentBytes ?? SEGMENT_BYTES, options.logger ?? SILENT);
+    // Names too may be visible without being durable, if a sync of the directory failed in an earlier life.
+    await disk.syncDirectory(directory);
+    await disk.syncDirectory(parentOf(directory));
   } catch (error) {
     await file.close();
     throw error;
