@@ -57,6 +57,8 @@ export class WatchService {
       this.ready = [];
       for (const session of sessions) session.pump();
     }
+    // Whoever was drained has room for history again.
+    this.scheduleSync();
   }
 
   /** Lagging watchers are fed from history in slices, one per round of the event loop. */
