@@ -13,13 +13,8 @@ export type BucketName =
   | "authUsers"
   | "authRoles";
 
-/** Called once per record; `value` is valid only during the call. Returning false ends the scan. */
-export type RevisionVisitor = (
-  main: number,
-  sub: number,
-  tombstone: boolean,
-  value: Uint8Array,
-) => boolean | void;
+/** Called once per record; `value` is valid only during the call. False ends the scan. */
+export type RevisionVisitor = (main: number, sub: number, tombstone: boolean, value: Uint8Array) => boolean;
 
 export interface Backend {
   /** Adds a record at the end of the revision log. `value` belongs to the backend and never changes afterwards. */
@@ -32,5 +27,5 @@ export interface Backend {
   get(bucket: BucketName, key: Uint8Array): Uint8Array | undefined;
   put(bucket: BucketName, key: Uint8Array, value: Uint8Array): void;
   delete(bucket: BucketName, key: Uint8Array): void;
-  scan(bucket: BucketName, visit: (key: Uint8Array, value: Uint8Array) => boolean | void): void;
+  scan(bucket: BucketName, visit: (key: Uint8Array, value: Uint8Array) => boolean): void;
 }

@@ -15,7 +15,7 @@ import { type HashCache, RevisionHasher } from "./hash.js";
 import { KeyCompaction } from "./key-compaction.js";
 import { KeyRevision } from "./key-history.js";
 import { writeFinishedCompaction, writeScheduledCompaction } from "./meta.js";
-import { mutations } from "./mutations.js";
+import { dropsLastTombstones } from "./mutations.js";
 import { keyOfRecord } from "./record.js";
 import type { StoreState } from "./state.js";
 
@@ -126,7 +126,7 @@ export class Compactor {
     job.nextSub = sub + 1;
     const readable = this.isReadable(job.revision, main, sub, value);
     if (counts(job, main, tombstone, readable)) job.hasher.add(main, sub, tombstone, value);
-    const neededByWatch = tombstone && main === job.revision && !mutations.tombstoneDroppedAtCompactRevision;
+    const neededByWatch = tombstone && main === job.revision && !dropsLastTombstones();
     if (!readable && !neededByWatch) {
       this.doomedMains.push(main);
       this.doomedSubs.push(sub);

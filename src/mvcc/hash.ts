@@ -1,10 +1,11 @@
 // HashKV (J 138, 139): a CRC-32C over the revision log up to a revision, by which members find out that they differ.
 // It must agree with etcd's to the byte. It starts with the bucket's name, "key", and takes in key and value of every
-// record with main <= R, in order. Of the records at or below the compaction revision only those count that a read at
-// R would find, because the rest may or may not be deleted already on this member; but if there is none of that kind,
-// etcd counts all of them. A tombstone exactly at the compaction revision never counts: old etcd versions delete it.
+// record with main <= R, in order. Of the records at or below the compaction revision C only those count that a read at
+// R would find, because the rest may or may not be deleted already on this member. If there is none of that kind, etcd
+// counts all that it has; once its compaction is done, these are the records that a read at C would find, so we count
+// those. A tombstone exactly at C never counts: old etcd versions delete it.
 //
-// Hashes are computed in steps. While one is under way it holds back compaction past its revision.
+// Hashes are computed in steps. While one is under way it holds back compactions past C.
 
 import { crc32c, EMPTY_BYTES, utf8 } from "#base";
 import { ErrCompacted, ErrFutureRev, type RpcError } from "#proto";
@@ -68,10 +69,10 @@ export class HashCache {
 export class HashReader implements Pin {
   error: RpcError | undefined = undefined;
   result: RevisionHash | undefined = undefined;
-  pinnedRevision = 0;
+  readonly pinnedRevision: number;
+  private readonly asOf: number;
   private readonly hasher = new RevisionHasher();
   private readonly revision = new KeyRevision();
-  private readonly compactRevision: number;
   private readonly epoch: number;
   private keptAny = false;
   private nextMain = 0;
@@ -84,9 +85,9 @@ export class HashReader implements Pin {
     cache: HashCache,
     revision: number,
   ) {
-    this.compactRevision = state.compactedRevision;
+    this.pinnedRevision = state.compactedRevision;
     this.epoch = state.epoch;
-    this.pinnedRevision = revision === 0 ? state.currentRevision : revision;
+    this.asOf = revision === 0 ? state.currentRevision : revision;
     // Asked for by number, the hash that a compaction left comes first, even if a newer compaction has passed it.
     this.result = revision === 0 ? undefined : cache.find(revision);
     if (this.result !== undefined) return;
@@ -111,8 +112,8 @@ export class HashReader implements Pin {
     if (this.left === 0) return false;
     this.result = {
       hash: this.hasher.sum,
-      revision: this.pinnedRevision,
-      compactRevision: this.compactRevision,
+      revision: this.asOf,
+      compactRevision: this.pinnedRevision,
     };
     this.close();
     return true;
@@ -125,13 +126,13 @@ export class HashReader implements Pin {
 
   private begin(): void {
     const cursor = new KeyCursor(this.state.index);
-    cursor.seek(EMPTY_BYTES, undefined, this.pinnedRevision, false);
+    cursor.seek(EMPTY_BYTES, undefined, this.asOf, false);
     this.keptAny = cursor.next();
     this.state.pin(this);
   }
 
   private readonly visit = (main: number, sub: number, tombstone: boolean, value: Uint8Array): boolean => {
-    if (main > this.pinnedRevision) return false;
+    if (main > this.asOf) return false;
     if (this.left === 0) return false;
     this.left--;
     this.nextMain = main;
@@ -141,12 +142,12 @@ export class HashReader implements Pin {
   };
 
   private counts(main: number, sub: number, tombstone: boolean, value: Uint8Array): boolean {
-    if (main > this.compactRevision) return true;
-    if (main === this.compactRevision && tombstone) return false;
-    if (!this.keptAny) return true;
+    const compactRevision = this.pinnedRevision;
+    if (main > compactRevision) return true;
+    if (main === compactRevision && tombstone) return false;
     const { revision } = this;
     return (
-      this.state.index.get(keyOfRecord(value), this.pinnedRevision, revision) &&
+      this.state.index.get(keyOfRecord(value), this.keptAny ? this.asOf : compactRevision, revision) &&
       revision.main === main &&
       revision.sub === sub
     );

@@ -33,6 +33,8 @@ export class KeyCursor {
   private lastLeaf = 0;
   private lastBound = 0;
   private visited = 0;
+  /** The near end of the range is a key that was visited already. */
+  private started = false;
 
   constructor(public index: KeyIndex) {}
 
@@ -42,7 +44,8 @@ export class KeyCursor {
     this.end = end;
     this.atRevision = atRevision;
     this.descending = descending;
-    this.position(false);
+    this.started = false;
+    this.position();
   }
 
   /** Goes to the next key that existed at the revision. False at the end. */
@@ -83,6 +86,7 @@ export class KeyCursor {
   /** Call before the index may change. */
   suspend(): void {
     if (this.visited === 0) return;
+    this.started = true;
     const key = copyBytes(this.index.entries.keyView(this.visited));
     if (this.descending) this.end = key;
     else this.start = key;
@@ -90,7 +94,7 @@ export class KeyCursor {
 
   /** Call after the index may have changed. */
   resume(): void {
-    this.position(this.visited !== 0);
+    this.position();
   }
 
   private nextLeaf(): boolean {
@@ -106,8 +110,8 @@ export class KeyCursor {
     this.high = !this.descending && this.leaf === this.lastLeaf ? this.lastBound : this.words[0];
   }
 
-  /** Finds both ends of the range. @param after the visited key at the near end is not part of the range any more */
-  private position(after: boolean): void {
+  /** Finds both ends of what is left of the range. */
+  private position(): void {
     const order = this.index.order;
     this.visited = 0;
     if (order.leafCount === 0 || (this.end !== undefined && compareBytes(this.end, this.start) <= 0)) {
@@ -116,7 +120,7 @@ export class KeyCursor {
     }
     const found = order.locate(this.start);
     const startLeaf = order.leafAt;
-    const startSlot = order.slotAt + (found && after && !this.descending ? 1 : 0);
+    const startSlot = order.slotAt + (found && this.started && !this.descending ? 1 : 0);
     let endLeaf = order.leafCount - 1;
     let endSlot = order.keyCount(endLeaf);
     if (this.end !== undefined) {

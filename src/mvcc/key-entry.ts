@@ -68,7 +68,7 @@ export class KeyEntries {
     const slab = this.memory.slabOf(ref);
     const at = offsetOf(ref);
     const length = slab.u32[at * 2 + 9];
-    const shared = length < key.length ? length : key.length;
+    const shared = Math.min(length, key.length);
     const bytes = slab.u8;
     const start = at * 8 + HEADER_BYTES;
     let i = from;

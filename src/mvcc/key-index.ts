@@ -16,7 +16,7 @@ import { hashBytes, KeyTable, UNSETTLED } from "./key-hash.js";
 import { KeyHistory, type KeyRevision } from "./key-history.js";
 import { OrderedKeys } from "./key-order.js";
 import { LeaseSlots } from "./lease-slots.js";
-import { mutations } from "./mutations.js";
+import { dropsLastTombstones } from "./mutations.js";
 
 export class KeyIndex {
   readonly entries = new KeyEntries();
@@ -139,7 +139,7 @@ export class KeyIndex {
    */
   compactKey(ref: number, revision: number): boolean {
     const entries = this.entries;
-    const tombstonesFrom = mutations.tombstoneDroppedAtCompactRevision ? revision + 1 : revision;
+    const tombstonesFrom = dropsLastTombstones() ? revision + 1 : revision;
     const older = entries.older(ref);
     if (entries.main(ref) <= revision) {
       if (older !== 0) {

@@ -7,7 +7,8 @@ export const mutations = {
   tombstoneDroppedAtCompactRevision: false,
   /** A transaction is not checked as a whole first: a range at a compacted revision ends it after some writes. */
   compactedRangeAbortsTxnHalfway: false,
-  /** After a restart the revision is taken from the newest record alone, though compaction may have deleted it. */
+  /** After a restart the revision is taken from the newest record alone, though compaction may have deleted it; it can
+   *  delete it, because tombstones at the compaction revision are dropped as well. */
   revisionDownAfterCompactionCrash: false,
 };
 
@@ -19,4 +20,9 @@ export function plantMutation(name: MutationName, on = true): void {
     throw new Error("mutations exist only in simulations");
   }
   mutations[name] = on;
+}
+
+/** Whether a planted bug makes compaction drop tombstones that lie exactly at its revision. */
+export function dropsLastTombstones(): boolean {
+  return mutations.tombstoneDroppedAtCompactRevision || mutations.revisionDownAfterCompactionCrash;
 }

@@ -123,7 +123,8 @@ export class RangeReader implements Pin {
   private begin(): void {
     const { req } = this;
     if (req.rangeEnd.length === 0 && !req.countOnly) return this.readSingle();
-    const descending = req.sortTarget === SortTarget.Key && req.sortOrder === SortOrder.Descend;
+    const byKey = req.sortTarget === SortTarget.Key;
+    const descending = byKey && req.sortOrder === SortOrder.Descend && !req.countOnly; // counts go upwards
     this.cursor.index = this.state.index;
     this.cursor.seek(req.key, endOf(req.key, req.rangeEnd), this.pinnedRevision, descending);
     if (req.countOnly) {
@@ -131,7 +132,7 @@ export class RangeReader implements Pin {
       return;
     }
     this.walkLimit = req.limit > 0 ? req.limit + 1 : Number.POSITIVE_INFINITY;
-    if (req.sortTarget === SortTarget.Key) {
+    if (byKey) {
       this.phase = Phase.Scan;
       return;
     }

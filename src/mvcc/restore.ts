@@ -37,6 +37,7 @@ function restoreIndex(state: StoreState): number {
     readRecord(value, kv);
     index.restore(kv.key, main, sub, tombstone, kv.createRevision, kv.version, kv.lease);
     newest = main;
+    return true;
   });
   return newest;
 }

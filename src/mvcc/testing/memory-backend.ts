@@ -52,7 +52,7 @@ export class TestBackend implements Backend {
     this.buckets.delete(nameOf(bucket, key));
   }
 
-  scan(bucket: BucketName, visit: (key: Uint8Array, value: Uint8Array) => boolean | void): void {
+  scan(bucket: BucketName, visit: (key: Uint8Array, value: Uint8Array) => boolean): void {
     const entries = [...this.buckets].filter(([name]) => name.startsWith(`${bucket}/`));
     entries.sort((a, b) => compareBytes(a[1].key, b[1].key));
     for (const [, { key, value }] of entries) if (visit(key, value) === false) return;
