@@ -7,6 +7,7 @@
 // distributed tracing, log rotation). The `etcd` command knows their flags and refuses them by name.
 
 import type { LogLevel } from "#base";
+import { parseMemberUrl } from "./urls.js";
 
 export type InitialClusterState = "new" | "existing";
 export type AutoCompactionMode = "periodic" | "revision";
@@ -209,16 +210,15 @@ export function requestTimeoutMs(config: EtcdConfig): number {
 
 /**
  * Reads `name=url,name=url` into name -> URLs, in the order given.
- * @throws Error with etcd's text when an entry has no URL
+ * @throws ConfigError for an entry without a URL, or with one that cannot be read
  */
 export function parseInitialCluster(text: string): Map<string, string[]> {
   const members = new Map<string, string[]>();
   for (const part of text.split(",")) {
-    if (part === "") continue;
+    if (part.trim() === "") continue;
     const at = part.indexOf("=");
-    const name = at < 0 ? part : part.slice(0, at);
-    const url = at < 0 ? "" : part.slice(at + 1);
-    if (url === "") throw new Error(`empty URL given for "${name}"`);
+    const name = (at < 0 ? part : part.slice(0, at)).trim();
+    const url = parseMemberUrl(at < 0 ? "" : part.slice(at + 1)).text;
     const urls = members.get(name);
     if (urls === undefined) members.set(name, [url]);
     else urls.push(url);

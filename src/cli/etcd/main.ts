@@ -1,50 +1,41 @@
-// The `etcd` command.
+// The `etcd` command: reads its arguments, says what it makes of them, and runs a member.
 
-import { defaultConfig } from "#embed";
+import { readFileSync } from "node:fs";
+import { createLogger, defaultConfig, type ZapShapedLogger } from "#embed";
+import { type Notice, parseArguments } from "./arguments.js";
 import { runMember } from "./run.js";
 
-const config = defaultConfig();
-const set: Record<string, (value: string) => void> = {
-  name: (v) => {
-    config.name = v;
-  },
-  "data-dir": (v) => {
-    config.dataDir = v;
-  },
-  "listen-client-urls": (v) => {
-    config.listenClientUrls = v.split(",");
-  },
-  "advertise-client-urls": (v) => {
-    config.advertiseClientUrls = v.split(",");
-  },
-  "listen-peer-urls": (v) => {
-    config.listenPeerUrls = v.split(",");
-  },
-  "initial-advertise-peer-urls": (v) => {
-    config.initialAdvertisePeerUrls = v.split(",");
-  },
-  "initial-cluster": (v) => {
-    config.initialCluster = v;
-  },
-  "quota-backend-bytes": (v) => {
-    config.quotaBackendBytes = Number(v);
-  },
-  "max-txn-ops": (v) => {
-    config.maxTxnOps = Number(v);
-  },
-  "snapshot-count": (v) => {
-    config.snapshotCount = Number(v);
-  },
-  "unsafe-no-fsync": (v) => {
-    config.unsafeNoFsync = v !== "false";
-  },
-  "watch-progress-notify-interval": (v) => {
-    config.watchProgressNotifyIntervalMs = Number.parseFloat(v) * (v.endsWith("ms") ? 1 : 1000);
-  },
-};
+const packageFile = new URL("../../../package.json", import.meta.url);
+const { version } = JSON.parse(readFileSync(packageFile, "utf8")) as { version: string };
 const args = process.argv.slice(2);
-while (args.length > 0) {
-  const [name, inline] = args.shift()!.replace(/^--?/, "").split(/=(.*)/s);
-  set[name]?.(inline ?? args.shift() ?? "");
+const parsed = parseArguments(args, process.env, version);
+
+switch (parsed.kind) {
+  case "print":
+    process.stdout.write(parsed.stdout);
+    process.stderr.write(parsed.stderr);
+    process.exit(parsed.code);
+    break;
+  case "fatal":
+    log(createLogger(defaultConfig()), parsed.notices);
+    process.exit(1);
+    break;
+  case "invalid": {
+    const logger = createLogger(defaultConfig());
+    log(logger, parsed.notices);
+    logger.info("Running: ", { args: ["etcd", ...args] });
+    logger.warn("failed to verify flags", { error: parsed.reason });
+    process.exit(1);
+    break;
+  }
+  case "config": {
+    const logger = createLogger(parsed.config);
+    log(logger, parsed.notices);
+    logger.info("Running: ", { args: ["etcd", ...args] });
+    await runMember(parsed.config, logger);
+  }
 }
-await runMember(config);
+
+function log(logger: ZapShapedLogger, notices: readonly Notice[]): void {
+  for (const { level, message, fields } of notices) logger[level](message, fields);
+}

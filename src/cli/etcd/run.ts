@@ -1,13 +1,12 @@
 // Runs a member as a process: it starts, serves until a signal or a fatal error, and leaves with etcd's exit codes. After a
 // graceful stop the signal is raised again, so that whoever sent it sees a process that ended by it.
 
-import { createLogger, Etcd, type EtcdConfig } from "#embed";
+import { Etcd, type EtcdConfig, type ZapShapedLogger } from "#embed";
 
 /** A stop that takes longer than this is cut short. */
 const STOP_MS_MAX = 30_000;
 
-export async function runMember(config: EtcdConfig): Promise<void> {
-  const logger = createLogger(config);
+export async function runMember(config: EtcdConfig, logger: ZapShapedLogger): Promise<void> {
   const etcd = await startOrExit(config, logger);
   let stopping = false;
   const stopBy = (signal: NodeJS.Signals): void => {
@@ -36,7 +35,7 @@ export async function runMember(config: EtcdConfig): Promise<void> {
 
 const GO_SIGNAL_NAMES: Readonly<Record<string, string>> = { SIGTERM: "terminated", SIGINT: "interrupt" };
 
-async function startOrExit(config: EtcdConfig, logger: ReturnType<typeof createLogger>): Promise<Etcd> {
+async function startOrExit(config: EtcdConfig, logger: ZapShapedLogger): Promise<Etcd> {
   try {
     return await Etcd.start(config, {
       logger,

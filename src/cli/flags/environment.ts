@@ -1,7 +1,7 @@
 // Flags from the environment: PREFIX_NAME for every flag. The command line wins, but a flag that is given in both places is
 // an error: nobody can tell which one was meant.
 
-import { envName, type FlagValue, type FlagValues, parseValue } from "./flag.js";
+import { envName, type Flag, type FlagValues, parseValue } from "./flag.js";
 import { ValueError } from "./go-values.js";
 
 export const CONFLICT_TEXT =
@@ -22,12 +22,14 @@ export interface EnvironmentReport {
 /**
  * Sets what the environment says and the command line does not.
  * @param known names of variables with the prefix that are no flags, and yet expected
+ * @param reason how a refused value is explained
  */
 export function applyEnvironment(
   values: FlagValues,
   prefix: string,
   env: Readonly<Record<string, string | undefined>>,
   known: readonly string[] = [],
+  reason: (flag: Flag, error: ValueError) => string = (_, error) => error.message,
 ): EnvironmentReport {
   const used: { name: string; value: string }[] = [];
   let invalid: string | undefined;
@@ -44,11 +46,11 @@ export function applyEnvironment(
     if (text === "") continue;
     seen.add(name);
     try {
-      values.set(flag.name, parseValue(flag, text) satisfies FlagValue);
+      values.set(flag.name, parseValue(flag, text));
       used.push({ name, value: text });
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
-      invalid = `invalid value ${JSON.stringify(text)} for ${name}: ${error.message}`;
+      invalid = `invalid value ${JSON.stringify(text)} for ${name}: ${reason(flag, error)}`;
     }
   }
   const unrecognized = Object.entries(env)

@@ -27,6 +27,8 @@ export interface Flag {
   readonly help: string;
   /** Heading under which the help lists it. */
   readonly group?: string;
+  /** Reads the value, when the type alone does not say how. Throws a ValueError. */
+  readonly parse?: (text: string) => FlagValue;
 }
 
 /**
@@ -34,6 +36,7 @@ export interface Flag {
  * @throws ValueError
  */
 export function parseValue(flag: Flag, text: string): FlagValue {
+  if (flag.parse !== undefined) return flag.parse(text);
   switch (flag.type) {
     case "string":
       return text;

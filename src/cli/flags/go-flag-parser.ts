@@ -76,12 +76,15 @@ function assign(values: FlagValues, flag: Flag, text: string): void {
   }
 }
 
-/** Go's flag package keeps strconv's details to itself: it says `parse error` and, for bools, `invalid boolean value`. */
 function refusal(flag: Flag, text: string, error: ValueError): string {
   const quoted = JSON.stringify(text);
   if (flag.type === "bool") return `invalid boolean value ${quoted} for -${flag.name}: parse error`;
-  const range = error.message.endsWith("value out of range");
-  const plain = flag.type === "enum" || flag.type === "string" || flag.type === "list";
-  const reason = plain ? error.message : range ? "value out of range" : "parse error";
-  return `invalid value ${quoted} for flag -${flag.name}: ${reason}`;
+  return `invalid value ${quoted} for flag -${flag.name}: ${goFlagReason(flag, error)}`;
+}
+
+/** Why a value was refused, as Go's flag package tells it: of numbers and durations it keeps the details to itself. */
+export function goFlagReason(flag: Flag, error: ValueError): string {
+  const plain = flag.parse !== undefined || ["enum", "string", "list", "uint32"].includes(flag.type);
+  if (plain) return error.message;
+  return error.message.endsWith("value out of range") ? "value out of range" : "parse error";
 }
