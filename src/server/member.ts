@@ -7,7 +7,8 @@ import { panic, WireWriter } from "#base";
 import { type Lessor, leaseIdOf } from "#lease";
 import type { Store, WatchHub } from "#mvcc";
 import {
-  ConfChange,
+  decodeConfChange,
+  decodeConfChangeV2,
   type Entry,
   EntryType,
   ErrNoLeader,
@@ -21,7 +22,7 @@ import {
   type Snapshot,
   StatusCode,
 } from "#proto";
-import { confChangeOf, type MemoryLogStorage, type RawNode, STEP_RESULT_TEXTS, StepResult } from "#raft";
+import { type MemoryLogStorage, type RawNode, STEP_RESULT_TEXTS, StepResult } from "#raft";
 import type { StorageBackend } from "#storage";
 import type { Alarms } from "./alarms.js";
 import { Applier, type ApplyListener } from "./applier.js";
@@ -36,6 +37,7 @@ import { Housekeeping } from "./housekeeping.js";
 import { PROPOSAL_BACKLOG_BYTES_MAX, PROPOSALS_MAX, REQUEST_TIMEOUT_MS } from "./limits.js";
 import type { MemberMetrics } from "./member-metrics.js";
 import { NoSpaceAlarm } from "./no-space.js";
+import { Publisher } from "./publisher.js";
 import type { Quota } from "./quota.js";
 import type { RaftSnapshots } from "./raft-snapshots.js";
 import { LinearizableReads, ReadWaiter } from "./reads.js";
@@ -104,6 +106,8 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private readonly revoker: Revoker;
   private readonly noSpaceAlarm: NoSpaceAlarm;
   private readonly housekeeping: Housekeeping;
+  private readonly publisher: Publisher;
+  private onPublished: () => void = () => {};
   private readonly onFatal: (error: unknown) => void;
 
   private readonly request = new ParsedRequest();
@@ -111,11 +115,10 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private readonly leaseWaiters = new Map<LeaseId, (() => void)[]>();
   private readonly leaseIdStart: number;
   private leaseIdCounter = 0;
-  /** Entries up to here have had their effect; those up to the backend's own index are skipped on replay. */
+  /** Entries up to here have had their effect. */
   appliedIndex: number;
   /** Term of the last applied entry: once it is the present term, this term's leader has committed in it. */
   private appliedTerm = 0;
-  private consistentIndex: number;
   private stopped = false;
   /** Called at the end of each turn: the services flush what they have answered. */
   onFlush: () => void = () => {};
@@ -137,7 +140,6 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.committer = parts.committer;
     this.snapshots = parts.snapshots;
     this.onFatal = parts.onFatal;
-    this.consistentIndex = parts.committer.appliedIndex;
     this.appliedIndex = parts.appliedIndex;
     const patienceMs = REQUEST_TIMEOUT_MS + 2 * parts.config.electionTimeoutMs;
     this.waiters = new Waiters(patienceMs);
@@ -167,6 +169,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.compaction = new CompactionRunner(this, parts.config);
     this.revoker = new Revoker(parts.lessor, parts.clock, this, parts.logger);
     this.noSpaceAlarm = new NoSpaceAlarm(this);
+    this.publisher = new Publisher(this, () => this.onPublished());
     this.housekeeping = new Housekeeping(parts.clock, (now) => this.keepHouse(now));
   }
 
@@ -184,10 +187,14 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     }
   }
 
-  /** Resolves once this member can serve: there is a leader, and the log up to now is applied. */
-  ready(): Promise<void> {
-    return new Promise((resolve, reject) => {
+  /** Resolves once this member serves: it takes part, its log is applied, and the cluster knows of it. */
+  async ready(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
       this.linearizableRead(new Ready(this, resolve, reject));
+    });
+    await new Promise<void>((resolve) => {
+      this.onPublished = resolve;
+      this.publisher.start();
     });
   }
 
@@ -199,6 +206,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.committer.stop();
     this.compaction.stop();
     this.housekeeping.stop();
+    this.publisher.stop();
     this.waiters.failAll(ErrStopped);
     this.reads.failAll(ErrStopped);
     this.onFlush();
@@ -325,15 +333,18 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
 
   applyCommitted(entries: readonly Entry[]): void {
     const began = this.clock.now();
+    if (entries[0].index !== this.appliedIndex + 1) {
+      panic("committed entries do not follow what is applied", {
+        appliedIndex: this.appliedIndex,
+        firstIndex: entries[0].index,
+      });
+    }
     for (const entry of entries) this.applyEntry(entry);
     const last = entries[entries.length - 1];
     this.appliedIndex = last.index;
     this.appliedTerm = last.term;
-    if (last.index > this.consistentIndex) {
-      this.consistentIndex = last.index;
-      this.committer.appliedIndex = last.index;
-      this.committer.appliedTerm = last.term;
-    }
+    this.committer.appliedIndex = last.index;
+    this.committer.appliedTerm = last.term;
     this.noteSlowApply(began, entries.length);
     this.reads.onApplied(last.index);
     this.committer.onApplied();
@@ -347,7 +358,6 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     const { request, outcome } = this;
     parseRequest(entry.data, request);
     const waiter = request.prefix === this.ids.prefix ? this.waiters.take(request.counter) : undefined;
-    if (entry.index <= this.consistentIndex) return;
     outcome.reset();
     this.applier.apply(request, entry.data, waiter !== undefined, outcome);
     this.metrics.onEntryApplied(entry, outcome);
@@ -355,12 +365,13 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   }
 
   private applyConfChange(entry: Entry): void {
-    const change = confChangeOf(entry);
-    if (change === undefined) panic("log entry is no configuration change", { index: entry.index });
-    const known = entry.index <= this.consistentIndex;
-    const effective = change instanceof ConfChange ? this.cluster.applyConfChange(change, known) : change;
-    const confState = this.driver.node.applyConfChange(effective);
-    this.cluster.onConfState(confState, !known);
+    const { node } = this.driver;
+    if (entry.type === EntryType.ConfChangeV2) {
+      // Members propose single changes only; what else is in the log concerns raft alone.
+      return this.cluster.onConfState(node.applyConfChange(decodeConfChangeV2(entry.data)));
+    }
+    const { effective } = this.cluster.applyConfChange(decodeConfChange(entry.data));
+    this.cluster.onConfState(node.applyConfChange(effective));
   }
 
   async installSnapshot(snapshot: Snapshot): Promise<void> {
@@ -372,8 +383,8 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.hub.requeueAll();
     this.appliedIndex = snapshot.index;
     this.appliedTerm = snapshot.term;
-    this.consistentIndex = Math.max(this.consistentIndex, snapshot.index);
-    this.committer.appliedIndex = this.consistentIndex;
+    this.committer.appliedIndex = snapshot.index;
+    this.committer.appliedTerm = snapshot.term;
     this.reads.onApplied(snapshot.index);
   }
 
@@ -385,8 +396,10 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.metrics.onLeadership(this.leader, this.hasLeader);
     this.reads.onLeaderChanged();
     if (this.isLeader === this.lessor.isPrimary) return;
-    if (this.isLeader) this.lessor.promote(this.clock.now(), this.config.electionTimeoutMs);
-    else {
+    if (this.isLeader) {
+      this.lessor.promote(this.clock.now(), this.config.electionTimeoutMs);
+      this.publisher.proposeVersion();
+    } else {
       this.lessor.demote();
       // Renewals that waited for a revocation by this member must ask the new leader.
       this.releaseLeaseWaiters();

@@ -8,7 +8,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Clock, Disk, Logger, Random } from "#base";
 import { Lessor, ttlSecondsMin } from "#lease";
 import { type EventBatch, Store, WatchHub } from "#mvcc";
-import { ConfState, type Snapshot, serverpb } from "#proto";
+import { HardState, type Snapshot, serverpb } from "#proto";
 import { MemoryLogStorage, RawNode } from "#raft";
 import {
   type DataDir,
@@ -83,6 +83,8 @@ interface Origin {
   readonly contents: WalContents | undefined;
   readonly snapshot: Snapshot | undefined;
   readonly cluster: Cluster;
+  /** The backend holds the effects of every entry up to this one. */
+  readonly appliedIndex: number;
 }
 
 /** The parts of a start that may have to be closed again when a later one fails. */
@@ -123,16 +125,13 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
 
   const storage = new MemoryLogStorage();
   if (snapshot !== undefined) storage.applySnapshot(snapshot);
-  if (contents !== undefined) {
-    storage.setHardState(contents.hardState);
-    storage.append(contents.entries);
-  }
+  if (contents !== undefined) loadLog(storage, contents, origin);
   const node = new RawNode({
     id: cluster.localId,
     storage,
     random: options.random,
     logger,
-    applied: snapshot?.index ?? 0,
+    applied: origin.appliedIndex,
     electionTicks: Math.floor(config.electionTimeoutMs / config.heartbeatIntervalMs),
     heartbeatTicks: 1,
     preVote: config.preVote,
@@ -202,7 +201,7 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     snapshots,
     transport: options.transport,
     metrics,
-    appliedIndex: snapshot?.index ?? 0,
+    appliedIndex: origin.appliedIndex,
     mainThreadSync: options.mainThreadSync,
     onFatal: (error) => fatal.report(error),
   });
@@ -211,6 +210,21 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
   snapshots.start();
   member.start();
   return new RunningMember(member, dataDir, wal, backend, snapshots);
+}
+
+/**
+ * Puts the log where raft reads it. What the backend contains was committed, whatever the saved commit index says (it is
+ * not synced by itself), and the backend's configuration is the one after its last applied entry; a snapshot at that
+ * entry, in memory only, tells raft so, and no entry is applied twice.
+ */
+function loadLog(storage: MemoryLogStorage, contents: WalContents, origin: Origin): void {
+  const { appliedIndex, cluster, snapshot } = origin;
+  const { term, vote, commit } = contents.hardState;
+  storage.setHardState(new HardState(term, vote, Math.max(commit, appliedIndex)));
+  storage.append(contents.entries);
+  if (appliedIndex <= (snapshot?.index ?? 0)) return;
+  const { confState, data } = cluster.snapshotState();
+  storage.createSnapshot(appliedIndex, confState, data);
 }
 
 /** Several parts may fail at once and over again; the owner hears of the first. */
@@ -253,21 +267,21 @@ async function openLog(
       "local-member-id": cluster.localId,
       "cluster-id": cluster.id,
     });
-    return { wal, contents: undefined, snapshot: undefined, cluster };
+    return { wal, contents: undefined, snapshot: undefined, cluster, appliedIndex: 0 };
   }
   const valid = await validSnapshots(disk, dataDir.walDirectory);
   const snapshot = await snapshotter.loadNewest(valid);
   const at = snapshot === undefined ? new WalSnapshot() : new WalSnapshot(snapshot.index, snapshot.term);
   const { wal, contents } = await Wal.open(disk, dataDir.walDirectory, at, walOptions);
   const { nodeId, clusterId } = decodeMetadata(contents.metadata);
-  checkBackendMatchesLog(backend, at.index, contents, dataDir);
-  const confState = snapshot?.confState ?? new ConfState();
+  const appliedIndex = readConsistentIndex(backend).index;
+  checkBackendMatchesLog(appliedIndex, at.index, contents, dataDir);
   logger.info("restarting local member", {
     "local-member-id": nodeId,
     "cluster-id": clusterId,
     "commit-index": contents.hardState.commit,
   });
-  return { wal, contents, snapshot, cluster: Cluster.restart(clusterId, nodeId, confState, backend) };
+  return { wal, contents, snapshot, cluster: Cluster.restart(clusterId, nodeId, backend), appliedIndex };
 }
 
 /** Thrown when backend and log do not belong together: going on would lose or repeat writes. */
@@ -276,12 +290,11 @@ export class MismatchedFilesError extends Error {
 }
 
 function checkBackendMatchesLog(
-  backend: StorageBackend,
+  applied: number,
   snapshotIndex: number,
   contents: WalContents,
   dataDir: DataDir,
 ): void {
-  const applied = readConsistentIndex(backend).index;
   const last = contents.entries.at(-1)?.index ?? snapshotIndex;
   if (applied >= snapshotIndex && applied <= last) return;
   const cause =
