@@ -11,6 +11,7 @@ import {
   HttpApi,
   type Member,
   Metrics,
+  type OutgoingSnapshot,
   type RunningMember,
   registerMetrics,
   Services,
@@ -153,7 +154,8 @@ async function startRunning(
     random: new SeededRandom((Math.random() * 0x100000000) | 0),
     logger,
     openBackend,
-    transport: { send: () => {} },
+    transport: NO_PEERS,
+    snapshotSender: NO_PEERS,
     mainThreadSync: true,
     onFatal: (error) => {
       const fields = error instanceof Panic ? error.fields : {};
@@ -162,6 +164,16 @@ async function startRunning(
     },
   });
 }
+
+/** A cluster of one has nobody to talk to. */
+const NO_PEERS = {
+  send(): void {
+    // There is no other member.
+  },
+  sendSnapshot(snapshot: OutgoingSnapshot): void {
+    void snapshot.close();
+  },
+};
 
 function createRpcServer(config: EtcdConfig, logger: ZapShapedLogger): RpcServer {
   return new RpcServer({

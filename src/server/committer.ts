@@ -84,7 +84,7 @@ export class Committer {
 
   /** Makes everything applied so far durable. */
   async commit(): Promise<void> {
-    this.writeConsistentIndex();
+    this.markAppliedIndex();
     const began = this.clock.now();
     await this.backend.commit();
     this.durations.observe((this.clock.now() - began) / 1000);
@@ -111,7 +111,8 @@ export class Committer {
     );
   }
 
-  private writeConsistentIndex(): void {
+  /** Writes the applied index beside the effects; for the next commit, or for a view of this moment. */
+  markAppliedIndex(): void {
     if (this.appliedIndex !== this.savedIndex) {
       this.savedIndex = this.appliedIndex;
       this.backend.put("meta", CONSISTENT_INDEX, uint64(this.appliedIndex));

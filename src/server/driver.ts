@@ -17,6 +17,7 @@ import {
   type ConfChangeV2,
   type Entry,
   type HardState,
+  MessageType,
   NO_MEMBER,
   type RaftMessage,
   type Snapshot,
@@ -25,7 +26,7 @@ import { type MemoryLogStorage, type RawNode, type Ready, StepResult } from "#ra
 import { PROPOSAL_BATCH_BYTES_MAX } from "./limits.js";
 import { SyncPolicy } from "./sync-policy.js";
 
-/** Sends raft messages to other members; may drop any of them. */
+/** Sends raft messages to other members; may drop any of them. Snapshots take another way (`StateMachine`). */
 export interface Transport {
   send(messages: readonly RaftMessage[]): void;
 }
@@ -43,6 +44,8 @@ export interface StateMachine {
   applyCommitted(entries: readonly Entry[]): void;
   /** Replaces all state by a snapshot received from the leader; the loop waits. */
   installSnapshot(snapshot: Snapshot): Promise<void>;
+  /** A follower needs everything: the message is to be sent together with an image of the database. */
+  sendSnapshot(message: RaftMessage): void;
   onReadConfirmed(attempt: number, index: number): void;
   /** Leader, role or term changed. */
   onLeadership(): void;
@@ -241,7 +244,7 @@ export class RaftDriver {
   }
 
   private handle(ready: Ready): void {
-    this.transport.send(ready.messages);
+    this.sendAll(ready.messages);
     if (ready.snapshot !== undefined) {
       this.waitFor(this.persistSnapshot(ready, ready.snapshot), ready);
       return;
@@ -285,7 +288,7 @@ export class RaftDriver {
   private finish(ready: Ready): void {
     if (ready.hardState !== undefined) this.storage.setHardState(ready.hardState);
     this.storage.append(ready.entries);
-    this.transport.send(ready.messagesAfterPersist);
+    this.sendAll(ready.messagesAfterPersist);
     if (ready.softState !== undefined) this.machine.onLeadership();
     if (ready.committedEntries.length > 0) this.machine.applyCommitted(ready.committedEntries);
     for (const read of ready.readStates) {
@@ -295,6 +298,13 @@ export class RaftDriver {
       this.machine.onReadConfirmed(Number(view.getBigUint64(0)), read.index);
     }
     this.node.advance();
+  }
+
+  private sendAll(messages: readonly RaftMessage[]): void {
+    if (messages.length === 0) return;
+    if (!messages.some(isSnapshot)) return this.transport.send(messages);
+    for (const message of messages) if (isSnapshot(message)) this.machine.sendSnapshot(message);
+    this.transport.send(messages.filter((message) => !isSnapshot(message)));
   }
 
   private guard(work: () => void): void {
@@ -310,4 +320,8 @@ export class RaftDriver {
     this.stop();
     this.fatal(error);
   }
+}
+
+function isSnapshot(message: RaftMessage): boolean {
+  return message.type === MessageType.Snap;
 }

@@ -10,4 +10,8 @@ export type { Member } from "./member.js";
 export type { AppliedHook } from "./member-metrics.js";
 export { Metrics } from "./metrics.js";
 export { registerMetrics } from "./metrics-table.js";
+export { ReadWaiter } from "./reads.js";
+export { Operation } from "./request.js";
+export type { OutgoingSnapshot, SnapshotSender } from "./snapshot-transfer.js";
 export { MismatchedFilesError, RunningMember, type StartOptions, startMember } from "./start.js";
+export { EntryOutcome, Waiter } from "./waiters.js";

@@ -7,6 +7,8 @@ import { panic, WireWriter } from "#base";
 import { type Lessor, leaseIdOf } from "#lease";
 import type { Store, WatchHub } from "#mvcc";
 import {
+  ConfChange,
+  type ConfChangeType,
   decodeConfChange,
   decodeConfChangeV2,
   type Entry,
@@ -17,13 +19,15 @@ import {
   ErrStopped,
   ErrTimeout,
   type LeaseId,
+  type MemberId,
   NO_MEMBER,
+  type RaftMessage,
   type RpcError,
   type Snapshot,
   StatusCode,
 } from "#proto";
 import { type MemoryLogStorage, type RawNode, STEP_RESULT_TEXTS, StepResult } from "#raft";
-import type { StorageBackend } from "#storage";
+import type { BackendView, StorageBackend } from "#storage";
 import type { Alarms } from "./alarms.js";
 import { Applier, type ApplyListener } from "./applier.js";
 import type { Cluster } from "./cluster.js";
@@ -43,6 +47,7 @@ import type { RaftSnapshots } from "./raft-snapshots.js";
 import { LinearizableReads, ReadWaiter } from "./reads.js";
 import { ParsedRequest, parseRequest, RequestIds, wrapRequest } from "./request.js";
 import { Revoker } from "./revoker.js";
+import { prepareSnapshot, type SnapshotReceiver, type SnapshotSender } from "./snapshot-transfer.js";
 import { EntryOutcome, type Waiter, Waiters } from "./waiters.js";
 import type { WatchOutlet } from "./watch-outlet.js";
 
@@ -72,6 +77,8 @@ export interface MemberParts {
   readonly committer: Committer;
   readonly snapshots: RaftSnapshots;
   readonly transport: Transport;
+  readonly snapshotSender: SnapshotSender;
+  readonly snapshotReceiver: SnapshotReceiver;
   readonly metrics: MemberMetrics;
   /** Entries up to this one were applied before the restart. */
   readonly appliedIndex: number;
@@ -99,6 +106,8 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private readonly log: { readonly bytesWritten: number };
   private readonly committer: Committer;
   private readonly snapshots: RaftSnapshots;
+  private readonly snapshotSender: SnapshotSender;
+  private readonly snapshotReceiver: SnapshotReceiver;
   private readonly waiters: Waiters;
   private readonly reads: LinearizableReads;
   private readonly ids: RequestIds;
@@ -139,6 +148,8 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.log = parts.log;
     this.committer = parts.committer;
     this.snapshots = parts.snapshots;
+    this.snapshotSender = parts.snapshotSender;
+    this.snapshotReceiver = parts.snapshotReceiver;
     this.onFatal = parts.onFatal;
     this.appliedIndex = parts.appliedIndex;
     const patienceMs = REQUEST_TIMEOUT_MS + 2 * parts.config.electionTimeoutMs;
@@ -223,6 +234,17 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     return this.committer.commit();
   }
 
+  /** A view of the backend that ends exactly at the applied index of this moment. */
+  viewAtAppliedIndex(): Promise<BackendView> {
+    this.committer.markAppliedIndex();
+    return this.backend.openView();
+  }
+
+  /** Term of the entry at `appliedIndex`. */
+  get appliedEntryTerm(): number {
+    return this.appliedTerm;
+  }
+
   get term(): number {
     return this.driver.node.term;
   }
@@ -276,6 +298,18 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.waiters.add(counter, waiter, this.housekeeping.now);
     if (onlyAsLeader) this.driver.proposeAsLeader(counter, data);
     else this.driver.propose(counter, data);
+  }
+
+  /**
+   * Proposes a change of the membership; `waiter` hears whether the membership took it when it was applied. A change that
+   * raft dropped (no leader, another one under way) is applied as nothing, so its waiter runs out of patience.
+   */
+  proposeConfChange(type: ConfChangeType, nodeId: MemberId, context: Uint8Array, waiter: Waiter): void {
+    if (this.stopped) return waiter.onFailed(ErrStopped);
+    const counter = this.ids.next();
+    const id = (BigInt(this.ids.prefix) << 48n) | BigInt(counter);
+    this.waiters.add(counter, waiter, this.housekeeping.now);
+    if (!this.driver.proposeConfChange(new ConfChange(id, type, nodeId, context))) this.onDropped(counter);
   }
 
   private refuses(bytes: number): RpcError | undefined {
@@ -370,8 +404,14 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
       // Members propose single changes only; what else is in the log concerns raft alone.
       return this.cluster.onConfState(node.applyConfChange(decodeConfChangeV2(entry.data)));
     }
-    const { effective } = this.cluster.applyConfChange(decodeConfChange(entry.data));
+    const change = decodeConfChange(entry.data);
+    const { effective, outcome } = this.cluster.applyConfChange(change);
     this.cluster.onConfState(node.applyConfChange(effective));
+    this.outcome.reset();
+    if (!outcome.ok) this.outcome.error = outcome.error;
+    this.metrics.onEntryApplied(entry, this.outcome);
+    if (Number(change.id >> 48n) !== this.ids.prefix) return;
+    this.waiters.take(Number(change.id & 0xffffffffffffn))?.onApplied(this.outcome);
   }
 
   async installSnapshot(snapshot: Snapshot): Promise<void> {
@@ -386,6 +426,29 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.committer.appliedIndex = snapshot.index;
     this.committer.appliedTerm = snapshot.term;
     this.reads.onApplied(snapshot.index);
+  }
+
+  sendSnapshot(message: RaftMessage): void {
+    prepareSnapshot(this, message).then(
+      (snapshot) => this.snapshotSender.sendSnapshot(snapshot),
+      (error: unknown) => {
+        this.logger.warn("failed to prepare a database snapshot", { to: message.to, error });
+        this.onSnapshotSent(message.to, false);
+      },
+    );
+  }
+
+  /** What became of an image: raft goes on sending entries, or tries again. */
+  onSnapshotSent(to: MemberId, delivered: boolean): void {
+    if (this.stopped) return;
+    this.driver.node.reportSnapshot(to, delivered);
+    this.driver.schedule();
+  }
+
+  /** Takes in a Snap message with its image; raft hears of it once the image is on disk. */
+  async receiveSnapshot(message: RaftMessage, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.snapshotReceiver.save(message.snapshot?.index ?? 0, chunks);
+    this.driver.receive(message);
   }
 
   onReadConfirmed(attempt: number, index: number): void {

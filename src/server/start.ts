@@ -30,6 +30,7 @@ import { Member } from "./member.js";
 import { type AppliedHook, MemberMetrics } from "./member-metrics.js";
 import { Quota } from "./quota.js";
 import { RaftSnapshots } from "./raft-snapshots.js";
+import { SnapshotReceiver, type SnapshotSender } from "./snapshot-transfer.js";
 import { WatchOutlet } from "./watch-outlet.js";
 
 export interface StartOptions {
@@ -43,6 +44,7 @@ export interface StartOptions {
   readonly logger: Logger;
   readonly openBackend: (snapDirectory: string) => Promise<StorageBackend>;
   readonly transport: Transport;
+  readonly snapshotSender: SnapshotSender;
   /** Whether log writes may run on the main thread. */
   readonly mainThreadSync: boolean;
   readonly appliedHook?: AppliedHook;
@@ -200,6 +202,8 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     committer,
     snapshots,
     transport: options.transport,
+    snapshotSender: options.snapshotSender,
+    snapshotReceiver: new SnapshotReceiver(disk, snapshotter, logger),
     metrics,
     appliedIndex: origin.appliedIndex,
     mainThreadSync: options.mainThreadSync,

@@ -1,0 +1,68 @@
+// Database images between members. A follower that is too far behind for the log gets the whole database: raft's message
+// says at which index, the image says what. The message that raft made names its last snapshot; what is sent is newer,
+// the state applied by now, so index, term and configuration are replaced by those of the image.
+//
+// A member that receives one writes the image beside its place first; only then does raft hear of it, and only when raft
+// accepts it does the image replace the backend (RaftSnapshots.install).
+
+import type { Disk, Logger } from "#base";
+import { type RaftMessage, Snapshot } from "#proto";
+import type { BackendView, Snapshotter } from "#storage";
+import type { Member } from "./member.js";
+
+/** An image on its way out. `close` must be called, sent or not. */
+export interface OutgoingSnapshot {
+  readonly message: RaftMessage;
+  readonly size: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** Carries images to other members; whoever implements it reports the outcome through `Member.onSnapshotSent`. */
+export interface SnapshotSender {
+  sendSnapshot(snapshot: OutgoingSnapshot): void;
+}
+
+/** The image that goes with a Snap message of this moment. */
+export async function prepareSnapshot(member: Member, message: RaftMessage): Promise<OutgoingSnapshot> {
+  // Index, term and configuration are read before anything else can be applied; the view is taken in the same turn.
+  const { appliedIndex } = member;
+  const term = member.appliedEntryTerm;
+  const { confState, data } = member.cluster.snapshotState();
+  const view: BackendView = await member.viewAtAppliedIndex();
+  const image = await view.exportImage();
+  message.snapshot = new Snapshot(appliedIndex, term, confState, data);
+  return { message, size: image.size, chunks: image.chunks, close: () => view.close() };
+}
+
+/** Keeps images that arrive until raft asks for them. */
+export class SnapshotReceiver {
+  private readonly disk: Disk;
+  private readonly snapshotter: Snapshotter;
+  private readonly logger: Logger;
+
+  constructor(disk: Disk, snapshotter: Snapshotter, logger: Logger) {
+    this.disk = disk;
+    this.snapshotter = snapshotter;
+    this.logger = logger;
+  }
+
+  /** Writes the image for the snapshot at `index` durably under its name. */
+  async save(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const path = this.snapshotter.databasePath(index);
+    const file = await this.disk.open(`${path}.tmp`, "w+");
+    let at = 0;
+    try {
+      for await (const chunk of chunks) {
+        await file.write(at, chunk);
+        at += chunk.length;
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await this.disk.rename(`${path}.tmp`, path);
+    await this.disk.syncDirectory(this.snapshotter.directory);
+    this.logger.info("saved database snapshot to disk", { "snapshot-index": index, bytes: at });
+  }
+}
