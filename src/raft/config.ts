@@ -80,7 +80,8 @@ export function resolveConfig(given: RaftConfig): ResolvedConfig {
   const config = {
     ...DEFAULTS,
     ...given,
-    applyingBytesMax: given.applyingBytesMax ?? given.messageBytesMax ?? DEFAULTS.messageBytesMax,
+    applyingBytesMax:
+      given.applyingBytesMax ?? Math.max(1, given.messageBytesMax ?? DEFAULTS.messageBytesMax),
   };
   const problem = problemOf(config);
   if (problem !== undefined) panic(`invalid raft configuration: ${problem}`);

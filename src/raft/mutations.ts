@@ -15,7 +15,7 @@ export interface Mutations {
   readonly termNotPersisted: boolean;
   /** §8: a new leader answers reads before it has committed an entry of its own term. */
   readonly readBeforeFirstCommitOfTerm: boolean;
-  /** Thesis §4.3: decisions go on being made by the configuration before the latest change. */
+  /** Thesis §4.3: in a joint configuration the old half decides alone. */
   readonly quorumOfOldConfiguration: boolean;
   /** Thesis §4.2.1: the acknowledgements of learners count toward commitment. */
   readonly learnerCounted: boolean;
@@ -29,8 +29,10 @@ export interface Mutations {
   readonly acknowledgedBeforeSync: boolean;
   /** §8: reads that waited for a confirmation of an earlier leadership are answered in a later one. */
   readonly staleReadIndexAfterLeaderChange: boolean;
-  /** §5.2: a leader keeps leading although a higher term has been seen in a response. */
-  readonly higherTermIgnored: boolean;
+  /** §5.1: followers take appends of an earlier term. */
+  readonly staleTermAccepted: boolean;
+  /** Thesis §4.1: a second configuration change enters the log before the first one is applied. */
+  readonly secondChangeBeforeFirstApplied: boolean;
   /** §5.4.1: votes are granted whatever the candidate's log holds. */
   readonly voteForShorterLog: boolean;
 }
@@ -49,7 +51,8 @@ const NONE: Mutations = Object.freeze({
   preVoteResetsTimer: false,
   acknowledgedBeforeSync: false,
   staleReadIndexAfterLeaderChange: false,
-  higherTermIgnored: false,
+  staleTermAccepted: false,
+  secondChangeBeforeFirstApplied: false,
   voteForShorterLog: false,
 });
 

@@ -10,6 +10,7 @@
 import { Entry, EntryType, MessageType, NO_MEMBER, type RaftMessage } from "#proto";
 import { changeConfiguration, confChangeOf } from "./confchange.js";
 import { payloadBytes } from "./log.js";
+import { mutations } from "./mutations.js";
 import type { Raft } from "./raft.js";
 import { broadcastAppend } from "./replication.js";
 import { StepResult } from "./role.js";
@@ -54,7 +55,8 @@ function mayChangeConfiguration(raft: Raft, entry: Entry): boolean {
   const change = confChangeOf(entry);
   if (change === undefined) return false;
   if (raft.config.disableConfChangeValidation) return true;
-  if (raft.pendingConfIndex > raft.log.applied) return false;
+  const isPending = raft.pendingConfIndex > raft.log.applied;
+  if (isPending && !mutations.secondChangeBeforeFirstApplied) return false;
   // No other change is unapplied, so the configuration in force is the one that this change will meet.
   return changeConfiguration(raft.tracker.configuration, change).ok;
 }

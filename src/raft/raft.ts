@@ -166,17 +166,20 @@ export class Raft {
     // A pre-vote is a question about a term that does not exist yet; a granted one an answer to it.
     if (m.type === MessageType.PreVote) return true;
     if (m.type === MessageType.PreVoteResp && !m.reject) return true;
-    if (mutations.higherTermIgnored && this.role === Role.Leader) return false;
     this.becomeFollower(m.term, isFromLeader(m.type) ? m.from : NO_MEMBER);
     return true;
   }
 
   /** A message of an earlier term: ignored, except where silence would leave its sender stuck. */
   private answerLowerTerm(m: RaftMessage): void {
-    const { checkQuorum, preVote } = this.config;
-    if ((checkQuorum || preVote) && (m.type === MessageType.Heartbeat || m.type === MessageType.App)) {
-      // A leader whose followers are past its term would never hear of it otherwise: with CheckQuorum or PreVote they
-      // do not send vote requests that could tell it.
+    if (mutations.staleTermAccepted && m.type === MessageType.App && this.role === Role.Follower) {
+      this.stepRole(m);
+      return;
+    }
+    if (m.type === MessageType.Heartbeat || m.type === MessageType.App) {
+      // Figure 2: the answer carries the own term. A leader whose followers are past its term might never hear of it
+      // otherwise: learners do not campaign, and with CheckQuorum or PreVote voters hardly do. (etcd answers only if one of
+      // these two is on.)
       this.send(this.messageTo(MessageType.AppResp, m.from));
     } else if (m.type === MessageType.PreVote) {
       // A member with a higher term but a shorter log must learn of the term, or nobody could ever be elected.

@@ -13,6 +13,9 @@ import { abortTransfer } from "./transfer.js";
 
 /** Applies a committed change. An impossible one stops the member: all members would have to agree on what it means. */
 export function applyConfChange(raft: Raft, change: AnyConfChange): ConfState {
+  // A snapshot has arrived while the entry was on its way to be applied. It lies behind the entry and its configuration, in
+  // force already, has the change in it.
+  if (raft.log.unstable.snapshot !== undefined) return raft.tracker.configuration.toConfState();
   const result = changeConfiguration(raft.tracker.configuration, toV2(change));
   if (!result.ok) {
     panic("impossible configuration change", {

@@ -8,13 +8,11 @@ import { Configuration } from "./configuration.js";
 import { Inflights } from "./inflights.js";
 import { mutations } from "./mutations.js";
 import { Progress } from "./progress.js";
-import type { JointQuorum } from "./quorum/joint.js";
+import { JointQuorum } from "./quorum/joint.js";
 import { type AckedIndexes, VoteResult } from "./quorum/majority.js";
 
 export class Tracker implements AckedIndexes {
   configuration = Configuration.EMPTY;
-  /** The configuration before the latest change. Only a planted bug ever asks it for a decision. */
-  private previous = Configuration.EMPTY;
   /** One per member, ascending by id. */
   members: readonly Progress[] = [];
   /** Answers to the current candidacy: granted or not. */
@@ -43,7 +41,6 @@ export class Tracker implements AckedIndexes {
   switchTo(configuration: Configuration, lastIndex: number): void {
     const problem = configuration.problem();
     if (problem !== undefined) panic("invalid configuration", { problem, to: configuration.describe() });
-    this.previous = this.configuration;
     this.configuration = configuration;
     const members: Progress[] = [];
     for (const id of configuration.memberIds()) {
@@ -106,9 +103,8 @@ export class Tracker implements AckedIndexes {
   }
 
   private deciding(): JointQuorum {
-    return mutations.quorumOfOldConfiguration && this.previous.voters.incoming.size > 0
-      ? this.previous.voters
-      : this.configuration.voters;
+    const { voters } = this.configuration;
+    return mutations.quorumOfOldConfiguration && voters.isJoint ? new JointQuorum(voters.outgoing) : voters;
   }
 
   private committedCountingLearners(): number {
