@@ -66,7 +66,7 @@ export class ChunkReceiver implements AsyncIterable<Uint8Array> {
       if ("chunk" in message) this.queue.push(message.chunk);
       else {
         this.isEnded = true;
-        if ("failure" in message) this.failure = errorOf(message.failure, "read", path);
+        if ("failure" in message) this.failure = errorOf(message.failure, path);
       }
       this.wakeTaker();
     });

@@ -25,6 +25,8 @@ export class Journal {
   /** Bytes of good frames. */
   size = 0;
   private frames = 0;
+  /** Whether the directory is synced: until then a crash could bring the old file back, so nothing may be appended. */
+  private isNameDurable = true;
 
   private constructor(
     private readonly disk: Disk,
@@ -45,6 +47,7 @@ export class Journal {
 
   /** Appends one transaction and makes it durable. After a failure the next append takes its place. */
   async append(parts: readonly Uint8Array[]): Promise<void> {
+    await this.syncName();
     const frame = encodeFrame(this.frames + 1, concatBytes(parts));
     await this.file.write(this.size, frame);
     await this.file.datasync();
@@ -60,20 +63,28 @@ export class Journal {
       await next.write(0, frame);
       await next.sync();
       await this.disk.rename(temporary(this.path), this.path);
-      await this.disk.syncDirectory(parentOf(this.path));
     } catch (error) {
       await next.close();
       throw error;
     }
+    // From the rename on the new file is the journal, even if making its name durable takes another attempt.
     const old = this.file;
     this.file = next;
     this.size = frame.length;
     this.frames = 1;
+    this.isNameDurable = false;
     await old.close();
+    await this.syncName();
   }
 
   close(): Promise<void> {
     return this.file.close();
+  }
+
+  private async syncName(): Promise<void> {
+    if (this.isNameDurable) return;
+    await this.disk.syncDirectory(parentOf(this.path));
+    this.isNameDurable = true;
   }
 
   private async load(replay: (body: Uint8Array) => void): Promise<void> {

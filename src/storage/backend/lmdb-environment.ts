@@ -6,6 +6,8 @@
 // pages do not become resident by writing). No overlapping sync: a transaction that returned is on the disk. The map is
 // virtual address space only; lmdb-js enlarges it by itself when the file outgrows it.
 
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { getSystemErrorName } from "node:util";
 import { asBinary, open, type RootDatabase } from "lmdb";
 import { DiskError, EMPTY_BYTES } from "#base";
@@ -13,6 +15,9 @@ import { DiskError, EMPTY_BYTES } from "#base";
 /** First size of the memory map. Growing it later is possible, but leaves the old map behind until close. */
 const MAP_BYTES = 32 * 1024 ** 3;
 const SYNCHRONOUS_COMMIT = 2;
+const ERRNO_MAX = 4095;
+/** A file system with less space left than one large write is full. */
+const FULL_BELOW_BYTES = 1 << 20;
 
 export interface LmdbOptions {
   readonly path: string;
@@ -140,10 +145,15 @@ function checked<T>(path: string, operation: string, run: () => T): T {
   try {
     return run();
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (typeof code === "number" && code > 0 && code < 4096) {
-      throw new DiskError(getSystemErrorName(-code), operation, path, error);
-    }
-    throw error;
+    const number = error instanceof Error && "code" in error ? error.code : undefined;
+    if (typeof number !== "number" || number <= 0 || number > ERRNO_MAX) throw error;
+    const code = getSystemErrorName(-number);
+    // A disk that fills up in the middle of a write makes lmdb see a short write, which it calls EIO.
+    throw new DiskError(code === "EIO" && isFull(path) ? "ENOSPC" : code, operation, path, error);
   }
+}
+
+function isFull(path: string): boolean {
+  const { bavail, bsize } = statfsSync(dirname(path));
+  return bavail * bsize < FULL_BELOW_BYTES;
 }

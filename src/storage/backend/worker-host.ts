@@ -26,6 +26,9 @@ export interface WireFailure {
   readonly stack: string;
   /** Code of a system error (ENOSPC, EIO, …) or empty. */
   readonly code: string;
+  /** Of a DiskError: what was tried and on which file. */
+  readonly operation: string;
+  readonly path: string;
   readonly isPanic: boolean;
   /** Set for a CorruptImageError. */
   readonly image?: { readonly path: string; readonly offset: number; readonly detail: string };
@@ -40,28 +43,28 @@ export interface WorkerAnswer {
 
 export function failureOf(error: unknown): WireFailure {
   const e = error instanceof Error ? error : new Error(String(error));
-  const code = "code" in e && typeof e.code === "string" ? e.code : "";
-  const image =
-    e instanceof CorruptImageError ? { path: e.path, offset: e.offset, detail: e.detail } : undefined;
-  const isUnknownContent = e instanceof UnknownContentError;
+  const disk = e instanceof DiskError ? e : undefined;
   return {
     message: e.message,
     stack: e.stack ?? "",
-    code,
+    code: "code" in e && typeof e.code === "string" ? e.code : "",
+    operation: disk?.operation ?? "",
+    path: disk?.path ?? "",
     isPanic: e instanceof Panic,
-    image,
-    isUnknownContent,
+    image: e instanceof CorruptImageError ? { path: e.path, offset: e.offset, detail: e.detail } : undefined,
+    isUnknownContent: e instanceof UnknownContentError,
   };
 }
 
 /** The error that a failure stands for: of the image, of the system (DiskError), and else a Panic. */
-export function errorOf(failure: WireFailure, operation: string, path: string): Error {
-  if (failure.image !== undefined) {
-    return new CorruptImageError(failure.image.path, failure.image.offset, failure.image.detail);
-  }
+export function errorOf(failure: WireFailure, path: string): Error {
+  const { image, code } = failure;
+  if (image !== undefined) return new CorruptImageError(image.path, image.offset, image.detail);
   if (failure.isUnknownContent) return new UnknownContentError(failure.message);
-  if (failure.code !== "" && !failure.isPanic) return new DiskError(failure.code, operation, path, failure);
-  return new Panic(failure.message, { operation, path }, failure);
+  if (code !== "" && !failure.isPanic) {
+    return new DiskError(code, failure.operation || "access", failure.path || path, failure);
+  }
+  return new Panic(failure.message, { path }, failure);
 }
 
 /** Serves requests in a worker: `handle` gets each message and answers with a value or throws. */
@@ -129,7 +132,7 @@ export class WorkerHost {
     this.waiting.delete(answer.id);
     if (this.waiting.size === 0) this.worker.unref();
     if (answer.failure === undefined) waiter.resolve(answer.value);
-    else waiter.reject(errorOf(answer.failure, "database", this.path));
+    else waiter.reject(errorOf(answer.failure, this.path));
   }
 
   private onDeath(error: Error): void {

@@ -3,7 +3,7 @@
 // checked against the file first. Nothing is trusted: page numbers, kinds, element bounds, key order, and that no page is
 // reached twice.
 
-import { assert, compareBytes } from "#base";
+import { compareBytes } from "#base";
 import {
   BUCKET_HEADER,
   CorruptImageError,
@@ -21,6 +21,7 @@ import {
   TRAILER_BYTES,
   VERSION,
 } from "./format.js";
+import { PageSet } from "./page-set.js";
 
 const DEPTH_MAX = 32;
 
@@ -245,33 +246,6 @@ class KeyOrder {
     const isAscending = this.previous === undefined || compareBytes(this.previous, key) < 0;
     this.previous = key;
     return isAscending;
-  }
-}
-
-/** Which pages were reached: a bit each, so that a cycle or a shared page is found. */
-class PageSet {
-  private readonly bits: Uint8Array;
-
-  constructor(
-    private readonly pages: number,
-    bits?: Uint8Array,
-  ) {
-    this.bits = bits ?? new Uint8Array(Math.ceil(pages / 8));
-  }
-
-  copy(): PageSet {
-    return new PageSet(this.pages, this.bits.slice());
-  }
-
-  /** False when one of the pages was there already. */
-  add(first: number, count: number): boolean {
-    assert(first + count <= this.pages, "page outside the set");
-    for (let page = first; page < first + count; page++) {
-      const bit = 1 << (page & 7);
-      if ((this.bits[page >>> 3] & bit) !== 0) return false;
-      this.bits[page >>> 3] |= bit;
-    }
-    return true;
   }
 }
 
