@@ -149,7 +149,7 @@ export function decodeSnapFile(bytes: Uint8Array): Snapshot {
   try {
     while (!r.done) {
       const tag = r.tag();
-      if (tag === 0x08) crc = r.uint32();
+      if (tag === 0x08) crc = r.uint64();
       else if (tag === 0x12) {
         end = r.delimited();
         start = r.pos;

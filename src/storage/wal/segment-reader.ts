@@ -66,7 +66,9 @@ export class SegmentReader {
 
   async fill(): Promise<void> {
     const length = Math.min(Math.max(this.wantBytes, WINDOW_BYTES), this.fileBytes - this.offset);
-    this.window = await this.file.read(this.offset, length);
+    const bytes = await this.file.read(this.offset, length);
+    // Never a Buffer: entries are views into this, and views of a Buffer cost twice as much.
+    this.window = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     this.windowOffset = this.offset;
     if (this.window.length < this.wantBytes) throw this.corrupt("the file became shorter while it was read");
   }
