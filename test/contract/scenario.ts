@@ -1,6 +1,7 @@
 // Scenario files: cases/*.txt. A case is a comment that names it, commands, `----` and the full output. Where etcd 3.5 is
 // known to differ from 3.7, a second block follows with the reason, and the reference is held to that one. A case that
-// has no meaning on the reference says so with `@only ours: reason`. Cases are separated by empty lines.
+// has no meaning on the reference says so with `@only ours: reason`, one for what we do not have yet with `@only
+// reference: reason`. Cases are separated by empty lines.
 //
 //   @flags --max-txn-ops=8        in the head of the file: flags of the member that serves its cases
 //   @flags35 --max-txn-ops=8      the same for the reference, when flags were renamed since 3.5
@@ -36,15 +37,19 @@ export interface Case {
   /** Everything above the output, verbatim. */
   readonly head: readonly string[];
   readonly commands: readonly string[];
-  /** Why the case is not run on the reference; empty when it is. */
-  readonly oursOnly: string;
+  /** Targets on which the case has no meaning. */
+  readonly skippedOn: readonly TargetName[];
   expected: readonly string[] | undefined;
   /** What etcd 3.5 answers when that is known to differ, and the reason. */
   differs35: { reason: string; output: readonly string[] } | undefined;
 }
 
 const CASES = join(import.meta.dirname, "cases");
-const ONLY = "@only ours: ";
+/** Directive -> the targets that it leaves out. */
+const ONLY: Readonly<Record<string, TargetName>> = {
+  "@only ours: ": "reference",
+  "@only reference: ": "process",
+};
 const DIFFERS = "---- 3.5: ";
 
 export function loadScenarios(): Scenario[] {
@@ -93,7 +98,9 @@ function parseCase(file: string, block: string): Case {
     name,
     head,
     commands: joinContinued(head.filter((line) => !line.startsWith("#") && !line.startsWith("@"))),
-    oursOnly: head.find((line) => line.startsWith(ONLY))?.slice(ONLY.length) ?? "",
+    skippedOn: Object.keys(ONLY)
+      .filter((directive) => head.some((line) => line.startsWith(directive)))
+      .map((directive) => ONLY[directive]),
     expected: output < lines.length ? lines.slice(output + 1, differs) : undefined,
     differs35: reason === undefined ? undefined : { reason, output: lines.slice(differs + 1) },
   };

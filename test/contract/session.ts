@@ -60,7 +60,7 @@ export class Session {
     this.#names.texts.set(`http://${options.endpoint}`, "client-url");
     this.#names.texts.set(version, "server-version");
     const { members } = await client.must(Cluster.method.memberList, {});
-    this.#names.texts.set(members[0].peerURLs[0], "peer-url");
+    for (const { peerURLs } of members) this.#names.texts.set(peerURLs[0], "peer-url");
   }
 
   /** Runs all commands; the output is complete when this resolves. */

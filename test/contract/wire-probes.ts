@@ -108,9 +108,9 @@ function describeHttp2(
   const message = first["grpc-message"] ?? last["grpc-message"];
   const parts = [
     `http ${first[":status"] ?? "none"}`,
-    `type ${first["content-type"] ?? "none"}`,
+    `type ${(first["content-type"] ?? "none").replace(/\+.*/, "")}`, // a subtype may be echoed or not
     `grpc-status ${status}`,
-    ...(message === undefined ? [] : [quote(String(message))]),
+    ...(message ? [quote(String(message))] : []), // an empty text may be sent or left out
     bytes > 0 ? "with a body" : "no body",
   ];
   if (reset !== undefined && reset !== constants.NGHTTP2_NO_ERROR) parts.push(`reset ${reset}`);
@@ -137,8 +137,9 @@ export function tcpExchange(endpoint: string, bytes: string): Promise<string> {
   });
 }
 
+/** Nothing and an error of HTTP/1.1 are the same: a refusal. */
 function firstLine(bytes: Buffer): string {
-  if (bytes.length === 0) return "no bytes";
   const text = bytes.toString("latin1");
+  if (text === "" || /^HTTP\/1\.1 4\d\d/.test(text)) return "refused";
   return text.startsWith("HTTP/1") ? quote(text.split("\r\n")[0]) : `bytes of HTTP/2 frame type ${bytes[3]}`;
 }

@@ -20,9 +20,9 @@ export function haveReference(): boolean {
   return existsSync(join(referenceBin(), "etcd"));
 }
 
-/** The folder with our launchers. */
+/** The folder with our launchers: OWN_ETCD_BIN, for another build or an installed package, or this checkout's. */
 export function ownBin(): string {
-  return join(ROOT, "bin");
+  return process.env.OWN_ETCD_BIN ?? join(ROOT, "bin");
 }
 
 /** The targets asked for; throws in CI when the reference is one of them and is not there. */
