@@ -1,6 +1,6 @@
 // Counting what costs us work and is worth nothing: token buckets per connection. Streams that are opened and reset
 // (rapid reset, and MadeYouReset where the peer provokes *our* reset) draw on one; frames that carry no work (empty,
-// unknown, PING, SETTINGS, PRIORITY, dribbled DATA) on the other. Honest peers refill faster than they draw, because
+// unknown, PING, SETTINGS, PRIORITY, dribbled DATA) on the second; messages that unfold beyond reason on the third. Honest peers refill faster than they draw, because
 // every message that comes or goes gives something back.
 //
 // Time is the count of the once-a-second sweep, so no bucket reads a clock.
@@ -43,6 +43,7 @@ export type CutReason =
   | "protocol-error"
   | "stream-resets"
   | "idle-frames"
+  | "compression-bombs"
   | "header-block"
   | "too-many-pings"
   | "handshake-timeout"
@@ -52,14 +53,16 @@ export type CutReason =
   | "queued-bytes"
   | "parked-calls";
 
-/** The two buckets of one connection. */
+/** The buckets of one connection. */
 export class AbuseMeter {
   readonly resets: TokenBucket;
   readonly idleFrames: TokenBucket;
+  readonly inflation: TokenBucket;
 
   constructor(second: number) {
     this.resets = new TokenBucket(BUDGETS.resetBurst, BUDGETS.resetsPerSecond, second);
     this.idleFrames = new TokenBucket(BUDGETS.idleFrameBurst, BUDGETS.idleFramesPerSecond, second);
+    this.inflation = new TokenBucket(BUDGETS.inflationBurst, BUDGETS.inflationPerSecond, second);
   }
 
   /** Work was done for, or by, the peer: a message arrived, or a DATA frame left. */

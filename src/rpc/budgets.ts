@@ -68,6 +68,10 @@ export const BUDGETS = {
   /** Idle frames forgiven for each message that arrives and each DATA frame that leaves: honest window updates and
    *  bandwidth probes come in proportion to those and never add up. */
   idleFramesPerUnit: 8,
+  /** Bytes that gzip messages unfold to beyond inflationRatio times their own size: at once, and each second. */
+  inflationRatio: 64,
+  inflationBurst: 32 * MIB,
+  inflationPerSecond: 4 * MIB,
   /** What a SETTINGS frame costs in idle frames, and a DATA frame under tinyDataBytes that ends nothing. */
   settingsCost: 50,
   tinyDataBytes: 64,

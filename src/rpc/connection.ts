@@ -482,6 +482,14 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
     return false;
   }
 
+  /** Charges what a compressed message has unfolded to; false when the connection has been cut for it. */
+  chargeInflation(packedBytes: number, bytes: number): boolean {
+    const excess = bytes - packedBytes * BUDGETS.inflationRatio;
+    if (excess <= 0 || this.abuse.inflation.take(excess, this.group.second)) return true;
+    this.connectionError(ErrorCode.EnhanceYourCalm, "too many compression bombs", "compression-bombs");
+    return false;
+  }
+
   private chargeReset(): void {
     if (this.abuse.resets.take(1, this.group.second)) return;
     this.connectionError(ErrorCode.EnhanceYourCalm, "too many stream resets", "stream-resets");

@@ -8,10 +8,15 @@ import { encodedFieldMax, encodeLiteral, type HeaderPair, literalBlock } from ".
 export const GRPC_CONTENT_TYPE = "application/grpc";
 
 /** Response headers before the first message: `:status: 200`, `content-type: application/grpc`. */
-export const RESPONSE_HEADERS: Buffer = literalBlock([
-  [":status", "200"],
-  ["content-type", GRPC_CONTENT_TYPE],
-]);
+export const RESPONSE_HEADERS: Buffer = responseHeaders("");
+
+/** The same with a subtype of the content type. */
+export function responseHeaders(subtype: string): Buffer {
+  return literalBlock([
+    [":status", "200"],
+    ["content-type", subtype === "" ? GRPC_CONTENT_TYPE : `${GRPC_CONTENT_TYPE}+${subtype}`],
+  ]);
+}
 
 /** Trailers of a call that succeeded. */
 export const OK_TRAILERS: Buffer = literalBlock([["grpc-status", "0"]]);

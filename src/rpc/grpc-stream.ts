@@ -46,6 +46,11 @@ export abstract class GrpcStream extends Http2Stream {
     return this.partial !== undefined;
   }
 
+  /** Of the message now half received: whether its prefix is complete. */
+  get knowsLength(): boolean {
+    return this.partial?.bodyExpected === true;
+  }
+
   /** The second in which the message now half received began; call only when there is one. */
   get halfReceivedSince(): number {
     return this.partial!.startedAt;
@@ -121,7 +126,10 @@ export abstract class GrpcStream extends Http2Stream {
 
   private deliverCompressed(flag: number, message: Uint8Array): void {
     const unpacked = gunzipMessage(flag, message, this.encoding, this.maxReceiveBytes);
-    if (!(unpacked instanceof Uint8Array)) return this.onFault(unpacked.code, unpacked.message);
+    const refused = !(unpacked instanceof Uint8Array);
+    const unfolded = refused ? this.maxReceiveBytes : unpacked.length;
+    if (!this.connection.chargeInflation(message.length, unfolded)) return;
+    if (refused) return this.onFault(unpacked.code, unpacked.message);
     this.messagesReceived++;
     this.connection.noteMessage(unpacked.length);
     this.onMessage(unpacked);

@@ -4,6 +4,14 @@
 import { gunzipSync } from "node:zlib";
 import { type RpcError, StatusCode } from "#proto";
 
+export function isKnownEncoding(encoding: string): boolean {
+  return encoding === "" || encoding === "identity" || encoding === "gzip";
+}
+
+export function unknownEncodingText(encoding: string): string {
+  return `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`;
+}
+
 function fault(code: StatusCode, message: string): RpcError {
   return { name: "Transport", code, message };
 }
@@ -19,12 +27,7 @@ export function gunzipMessage(
   if (encoding === "" || encoding === "identity") {
     return fault(StatusCode.Internal, "grpc: compressed flag set with identity or empty encoding");
   }
-  if (encoding !== "gzip") {
-    return fault(
-      StatusCode.Unimplemented,
-      `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`,
-    );
-  }
+  if (encoding !== "gzip") return fault(StatusCode.Unimplemented, unknownEncodingText(encoding));
   try {
     return gunzipSync(message, { maxOutputLength: Math.max(1, maxBytes) });
   } catch (error) {
@@ -35,6 +38,6 @@ export function gunzipMessage(
       );
     }
     const text = error instanceof Error ? error.message : String(error);
-    return fault(StatusCode.Internal, `grpc: failed to decompress the received message: ${text}`);
+    return fault(StatusCode.Internal, `grpc: failed to decompress the message: ${text}`);
   }
 }

@@ -1,7 +1,7 @@
 // Call metadata: the header fields of a request or response as the application sees them. Lookup walks the list:
 // there are a dozen fields, and a map keyed by a peer's strings would let the peer choose its collisions.
 
-import { FieldKind, type HeaderField } from "./header-field.js";
+import type { HeaderField } from "./header-field.js";
 
 export class Metadata {
   readonly fields: readonly HeaderField[];
@@ -31,15 +31,20 @@ export class Metadata {
   }
 }
 
-/** True when the value of a -bin field is base64, padded or not; several may be joined by commas. */
-export function isBinaryValue(value: string): boolean {
-  return (
-    /^[A-Za-z0-9+/]*={0,2}$/.test(value) ||
-    value.split(",").every((part) => /^[A-Za-z0-9+/]*={0,2}$/.test(part))
-  );
+/** The index of the first character that keeps the value of a -bin field from being base64, or -1. Padding is wanted
+ *  exactly when the length is a multiple of four, as Go's gRPC has it. */
+export function illegalBase64At(value: string): number {
+  const length = value.length;
+  let end = length;
+  if (length % 4 === 0) {
+    if (value.endsWith("==")) end = length - 2;
+    else if (value.endsWith("=")) end = length - 1;
+  }
+  for (let i = 0; i < end; i++) if (BASE64[value.charCodeAt(i)] !== 1) return i;
+  return length % 4 === 1 ? length - 1 : -1;
 }
 
-/** True for fields that belong to the application rather than to the transport. */
-export function isApplicationField(field: HeaderField): boolean {
-  return field.kind === FieldKind.Other || field.kind === FieldKind.Binary;
+const BASE64 = new Uint8Array(256);
+for (const char of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+  BASE64[char.charCodeAt(0)] = 1;
 }

@@ -5,11 +5,18 @@
 // gRPC's (answered with the HTTP and gRPC status that Go's gRPC gives).
 
 import { StatusCode } from "#proto";
-import { httpErrorBlock } from "./grpc-status.js";
+import {
+  GRPC_CONTENT_TYPE,
+  httpErrorBlock,
+  RESPONSE_HEADERS,
+  responseHeaders,
+  statusBlock,
+} from "./grpc-status.js";
 import { parseTimeout } from "./grpc-timeout.js";
+import { isKnownEncoding, unknownEncodingText } from "./gunzip.js";
 import { FieldKind, type HeaderField } from "./header-field.js";
 import type { HeaderBlock } from "./hpack-decoder.js";
-import { isBinaryValue, Metadata } from "./metadata.js";
+import { illegalBase64At, Metadata } from "./metadata.js";
 
 /** Why a head is malformed, as a debug text. */
 const TOO_LATE = "a pseudo-header field after the fields";
@@ -32,6 +39,10 @@ export class RequestHead {
   malformed: string | undefined = undefined;
   /** Set when the request is answered without looking at its path: a whole trailers-only header block. */
   refusal: Buffer | undefined = undefined;
+  /** Set when the messages may be packed in a way that we do not know: a trailers-only header block. */
+  packedRefusal: Buffer | undefined = undefined;
+  /** What a response begins with: it repeats the subtype of the request's content-type. */
+  responseHeaders: Buffer = RESPONSE_HEADERS;
   /** The method that the path means; filled in by the server. */
   route: unknown = undefined;
   private hosts = 0;
@@ -101,13 +112,15 @@ export class RequestHead {
       const timeout = parseTimeout(field.value);
       if (typeof timeout === "number") this.timeoutMs = timeout;
       else this.refuse(400, StatusCode.Internal, `malformed grpc-timeout: ${timeout}`);
-    } else if (field.kind === FieldKind.Binary && !isBinaryValue(field.value)) {
-      this.refuse(
-        400,
-        StatusCode.Internal,
-        `malformed binary metadata ${JSON.stringify(field.value)} in header ${JSON.stringify(field.name)}`,
-      );
-    }
+    } else if (field.kind === FieldKind.Binary) this.checkBinary(field);
+  }
+
+  private checkBinary(field: HeaderField): void {
+    const bad = illegalBase64At(field.value);
+    if (bad < 0) return;
+    const where = `${JSON.stringify(field.value)} in header ${JSON.stringify(field.name)}`;
+    const text = `malformed binary metadata ${where}: illegal base64 data at input byte ${bad}`;
+    this.refuse(400, StatusCode.Internal, text);
   }
 
   private notePseudo(bit: number): string | undefined {
@@ -123,7 +136,7 @@ export class RequestHead {
       return;
     }
     if (!this.isGrpc) {
-      const text = `invalid gRPC request content-type: ${JSON.stringify(this.contentType)}`;
+      const text = `invalid gRPC request content-type ${JSON.stringify(this.contentType)}`;
       this.refusal = httpErrorBlock(415, StatusCode.InvalidArgument, text);
     } else if (this.hosts > 1) {
       const counts = `num values of :authority: ${(this.pseudoSeen & 8) >> 3}, num values of host: ${this.hosts}`;
@@ -133,6 +146,14 @@ export class RequestHead {
       const text = `Received a HEADERS frame with :method ${method} which should be POST`;
       this.refusal ??= httpErrorBlock(405, StatusCode.Internal, text);
     }
+    if (this.contentType.length > GRPC_CONTENT_TYPE.length) {
+      const subtype = this.contentType.slice(GRPC_CONTENT_TYPE.length + 1);
+      this.responseHeaders = responseHeaders(subtype);
+    }
+    if (!isKnownEncoding(this.encoding)) {
+      const text = unknownEncodingText(this.encoding);
+      this.packedRefusal = statusBlock(StatusCode.Unimplemented, text, this.responseHeaders);
+    }
   }
 
   private refuse(httpStatus: number, code: StatusCode, text: string): void {
@@ -140,10 +161,9 @@ export class RequestHead {
   }
 }
 
-/** application/grpc, alone or followed by "+" or ";" and more; compared without regard to case, as Go does. */
+/** application/grpc, alone or followed by "+" or ";" and a subtype; with regard to case, as in Go. */
 function isGrpcContentType(value: string): boolean {
-  const type = value.toLowerCase();
-  if (!type.startsWith("application/grpc")) return false;
-  const next = type.charCodeAt(16);
-  return type.length === 16 || next === 0x2b || next === 0x3b;
+  if (!value.startsWith(GRPC_CONTENT_TYPE)) return false;
+  const next = value.charCodeAt(GRPC_CONTENT_TYPE.length);
+  return value.length === GRPC_CONTENT_TYPE.length || next === 0x2b || next === 0x3b;
 }

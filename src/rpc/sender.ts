@@ -87,6 +87,9 @@ export class Sender {
     queue.chunks.push(chunk);
     queue.bytes += chunk.length;
     this.countQueued(chunk.length);
+    if (this.queuedBytes > BUDGETS.queuedBytesPerConnection) {
+      return stream.connection.cut("queued-bytes", "the connection holds too many bytes that nobody reads");
+    }
     this.pump(stream);
   }
 

@@ -29,6 +29,9 @@ import type { ServerConnection } from "./server-connection.js";
 const REPLY_HEAD = frameTemplate(RESPONSE_HEADERS, FLAG_END_HEADERS);
 const REPLY_TAIL = frameTemplate(OK_TRAILERS, FLAG_END_HEADERS | FLAG_END_STREAM);
 
+const MANY_MESSAGES =
+  "cardinality violation: received multiple request messages for non-client-streaming RPC";
+
 function frameTemplate(block: Uint8Array, flags: number): Uint8Array {
   const frame = new Uint8Array(FRAME_HEADER_BYTES + block.length);
   writeFrameHeader(frame, 0, block.length, FRAME_HEADERS, flags, 0);
@@ -102,7 +105,7 @@ export class ServerCall extends GrpcStream {
     const total = MESSAGE_PREFIX_BYTES + size;
     this.method.stats.messagesSent++;
     this.owner.group.counters.messageBytesSent += size;
-    if (this.headersSent || this.hasQueued || total > sender.sendable(this)) {
+    if (!this.repliesPlainly || total > sender.sendable(this)) {
       this.sendHeaders();
       this.writeMessage(message, start, end);
       return this.finish(StatusCode.OK, OK_TRAILERS);
@@ -121,6 +124,11 @@ export class ServerCall extends GrpcStream {
     this.method.stats.handled[StatusCode.OK]++;
     this.onSent();
     this.owner.touch();
+  }
+
+  /** Nothing has been sent, and the headers are the usual ones. */
+  private get repliesPlainly(): boolean {
+    return !this.headersSent && this.head.responseHeaders === RESPONSE_HEADERS;
   }
 
   /** Sends one message of a streaming response; the bytes are copied before this returns. False asks the handler to
@@ -145,7 +153,7 @@ export class ServerCall extends GrpcStream {
   sendHeaders(): void {
     if (this.headersSent || this.ended) return;
     this.headersSent = true;
-    writeHeaders(this.owner.out, this.id, RESPONSE_HEADERS, false);
+    writeHeaders(this.owner.out, this.id, this.head.responseHeaders, false);
     this.owner.touch();
   }
 
@@ -159,7 +167,7 @@ export class ServerCall extends GrpcStream {
   /** Ends the call with an error. */
   fail(code: StatusCode, text: string): void {
     if (this.ended) return;
-    this.finish(code, statusBlock(code, text, this.headersSent ? undefined : RESPONSE_HEADERS));
+    this.finish(code, statusBlock(code, text, this.headersSent ? undefined : this.head.responseHeaders));
   }
 
   failWith(error: RpcError): void {
@@ -209,7 +217,9 @@ export class ServerCall extends GrpcStream {
       return;
     }
     if (this.dispatched || this.pending !== undefined) {
-      return this.fail(StatusCode.Internal, "grpc: more than one message in a request of one");
+      // As in Go's gRPC: a unary call takes its first message and never looks for another.
+      if (this.method.kind === "serverStream") this.fail(StatusCode.Internal, MANY_MESSAGES);
+      return;
     }
     this.pending = message;
     if (!this.remoteClosed) this.owner.deferDispatch(this);
@@ -217,13 +227,14 @@ export class ServerCall extends GrpcStream {
 
   override receiveEnd(): void {
     if (this.ended) return this.onSent();
-    if (this.isHalfReceived) return this.fail(StatusCode.Internal, "unexpected EOF");
+    const eofCode = this.method.kind === "unary" ? StatusCode.Unknown : StatusCode.Internal;
+    if (this.isHalfReceived) return this.fail(eofCode, this.knowsLength ? "unexpected EOF" : "EOF");
     if (!this.method.takesOneMessage) {
       this.owner.server.deliverHalfClose(this);
       return;
     }
     if (this.pending !== undefined) return this.owner.admit(this);
-    if (!this.dispatched) this.fail(StatusCode.Internal, "EOF");
+    if (!this.dispatched) this.fail(eofCode, "EOF");
   }
 
   override receiveReset(_code: number, _reason: string): void {

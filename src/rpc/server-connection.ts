@@ -100,6 +100,7 @@ export class ServerConnection extends Http2Connection {
     if (head.refusal !== undefined || method === undefined) {
       return this.refuse(streamId, head.refusal ?? this.server.unknownMethod(head), endStream);
     }
+    if (head.packedRefusal !== undefined) return this.refuse(streamId, head.packedRefusal, endStream);
     const call = new ServerCall(this, streamId, method, head);
     this.streams.set(streamId, call);
     call.remoteClosed = endStream;

@@ -211,8 +211,13 @@ export class RawClient {
   drained(): Promise<void> {
     if (this.closed || this.socket.writableLength === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      this.socket.once("drain", resolve);
-      this.socket.once("close", () => resolve());
+      const done = (): void => {
+        this.socket.removeListener("drain", done);
+        this.socket.removeListener("close", done);
+        resolve();
+      };
+      this.socket.on("drain", done);
+      this.socket.on("close", done);
     });
   }
 
