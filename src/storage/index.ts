@@ -1,5 +1,6 @@
 export * from "./backend/backend.js";
 export { UnknownContentError } from "./backend/exchange.js";
+export { type DatabaseFile, openDatabaseFile } from "./backend/inspect.js";
 export { LmdbBackend, type LmdbBackendOptions } from "./backend/lmdb-backend.js";
 export { MemoryBackend } from "./backend/memory-backend.js";
 export { FileSource } from "./bbolt/file-source.js";
@@ -13,6 +14,7 @@ export {
 } from "./bbolt/image-reader.js";
 export { ImageWriter } from "./bbolt/image-writer.js";
 export { type ImagePlan, ImagePlanner } from "./bbolt/plan.js";
+export { type ImageStatus, imageStatus } from "./bbolt/status.js";
 export * from "./datadir.js";
 export * from "./disk/index.js";
 export * from "./snap/index.js";
