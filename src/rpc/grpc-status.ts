@@ -23,7 +23,8 @@ export const OK_TRAILERS: Buffer = literalBlock([["grpc-status", "0"]]);
 
 const HEX = "0123456789ABCDEF";
 
-/** Percent-encodes all but printable ASCII without "%". The input is cut to the budget, at a character. */
+/** Percent-encodes all but printable ASCII without "%"; also spaces at either end, which some peers would refuse in a
+ *  header. The input is cut to the budget, at a character. */
 export function encodeStatusMessage(text: string): string {
   const bytes = Buffer.from(text, "utf8");
   let out = "";
@@ -31,7 +32,8 @@ export function encodeStatusMessage(text: string): string {
     const byte = bytes[i];
     const startsCharacter = (byte & 0xc0) !== 0x80;
     if (startsCharacter && i + 4 > BUDGETS.statusMessageBytes) break;
-    if (byte >= 0x20 && byte <= 0x7e && byte !== 0x25) out += String.fromCharCode(byte);
+    const edge = byte === 0x20 && (i === 0 || i === bytes.length - 1);
+    if (byte >= 0x20 && byte <= 0x7e && byte !== 0x25 && !edge) out += String.fromCharCode(byte);
     else out += `%${HEX[byte >>> 4]}${HEX[byte & 15]}`;
   }
   return out;
