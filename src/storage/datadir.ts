@@ -76,9 +76,10 @@ export async function openDataDir(disk: Disk, options: DataDirOptions): Promise<
     await attempt("cannot access data directory", () => disk.syncDirectory(dataDir));
     await prepare(disk, paths.snap, "failed to create snapshot directory", logger);
     await refuseForeignLock(disk, dataDir, paths);
-    const hasWal = (await listSegments(disk, paths.wal)).length > 0;
-    if (hasWal) await checkWritable(disk, paths.wal, "cannot write to WAL directory");
-    await disk.removeTree(`${paths.wal}.tmp`);
+    const complaint = "cannot write to WAL directory";
+    const hasWal = (await attempt(complaint, () => listSegments(disk, paths.wal))).length > 0;
+    if (hasWal) await checkWritable(disk, paths.wal, complaint);
+    await attempt(complaint, () => disk.removeTree(`${paths.wal}.tmp`));
     return new DataDir(paths, hasWal, locks);
   } catch (error) {
     for (const lock of locks) await lock.release();

@@ -361,11 +361,15 @@ export class Wal {
     } finally {
       await old.close();
     }
-    await this.disk.rename(file.path, `${this.directory}/${name}`);
+    const path = `${this.directory}/${name}`;
+    await this.disk.rename(file.path, path);
     if (!this.unsafeNoFsync) await this.disk.syncDirectory(this.directory);
+    // Opened once more by its name: errors carry the path that the file was opened with.
+    this.file = await this.disk.open(path, "r+");
+    await file.close();
     this.held.push({ name, sequence, firstIndex });
     this.next.prepare();
-    this.logger.info("created a new WAL segment", { path: `${this.directory}/${name}` });
+    this.logger.info("created a new WAL segment", { path });
   }
 
   private checkUsable(): void {
