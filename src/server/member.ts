@@ -128,6 +128,8 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   appliedIndex: number;
   /** Term of the last applied entry: once it is the present term, this term's leader has committed in it. */
   private appliedTerm = 0;
+  /** The term that watch responses carry. */
+  private announcedTerm = 0;
   private stopped = false;
   /** Called at the end of each turn: the services flush what they have answered. */
   onFlush: () => void = () => {};
@@ -479,6 +481,10 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   }
 
   onTurnEnd(): void {
+    if (this.term !== this.announcedTerm) {
+      this.announcedTerm = this.term;
+      this.hub.setHeader(this.cluster.id, this.cluster.localId, this.term);
+    }
     this.onFlush();
   }
 

@@ -210,7 +210,6 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     onFatal: (error) => fatal.report(error),
   });
   fatal.member = member;
-  hub.setHeader(cluster.id, cluster.localId, 0);
   snapshots.start();
   member.start();
   return new RunningMember(member, dataDir, wal, backend, snapshots);

@@ -60,7 +60,10 @@ export class HttpApi {
     request.resume();
     if (!this.hostAllowed(request)) return this.refuseHost(request, response);
     this.addCorsHeaders(request, response);
-    if (request.method === "OPTIONS") return answer(response, 200, "text/plain; charset=utf-8", "");
+    if (request.method === "OPTIONS") {
+      response.end();
+      return;
+    }
     const url = parseUrl(request.url ?? "/");
     if (url === undefined) return answer(response, 400, "text/plain; charset=utf-8", "bad request\n");
     const path = url.pathname;
@@ -90,7 +93,8 @@ export class HttpApi {
     if (healthy) this.counters.healthSuccess++;
     else this.counters.healthFailures++;
     const body = JSON.stringify({ health: healthy ? "true" : "false", reason: reason ?? "" });
-    answer(response, healthy ? 200 : 503, "application/json", body);
+    // Text by type although it is JSON, and with a line end when it is an error: so etcd answers.
+    answer(response, healthy ? 200 : 503, "text/plain; charset=utf-8", healthy ? body : `${body}\n`);
   }
 
   private async checks(
@@ -121,7 +125,7 @@ export class HttpApi {
       return answer(response, 503, "text/plain; charset=utf-8", `${lines.join("\n")}\n`);
     }
     const verbose = url.searchParams.has("verbose");
-    answer(response, 200, "text/plain; charset=utf-8", verbose ? `${lines.join("\n")}\nok\n` : "ok\n");
+    answer(response, 200, "text/plain; charset=utf-8", verbose ? `${[...lines, "ok"].join("\n")}\n` : "ok\n");
   }
 
   private hostAllowed(request: IncomingMessage): boolean {

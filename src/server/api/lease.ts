@@ -1,7 +1,7 @@
 // etcdserverpb.Lease. Grants and revocations go through the log; renewals and remaining times are the leader's business
 // alone and touch nothing but its lessor.
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { WireReader, WireWriter } from "#base";
 import { LEASE_GRANT_COST } from "#mvcc";
 import {
@@ -17,6 +17,7 @@ import type { Member } from "../member.js";
 import { Operation } from "../request.js";
 import { Waiter } from "../waiters.js";
 import { failWith, type StreamCall, type StreamObserver, type UnaryCall } from "./call.js";
+import { decodeMessage } from "./decode.js";
 import { WriteReply } from "./write-reply.js";
 
 const TTL_MAX = 9_000_000_000n;
@@ -30,7 +31,7 @@ export class LeaseService {
   }
 
   grant(call: UnaryCall, message: Uint8Array): void {
-    const request = fromBinary(rpcpb.LeaseGrantRequestSchema, message);
+    const request = decodeMessage(rpcpb.LeaseGrantRequestSchema, message);
     if (this.member.quota.exceededBy(LEASE_GRANT_COST)) {
       this.member.raiseNoSpace();
       return failWith(call, ErrNoSpace);
@@ -43,11 +44,13 @@ export class LeaseService {
   }
 
   revoke(call: UnaryCall, message: Uint8Array): void {
+    // Read for its form only: what enters the log must be readable by every member.
+    decodeMessage(rpcpb.LeaseRevokeRequestSchema, message);
     this.member.propose(Operation.LeaseRevoke, message, new WriteReply(call, this.member));
   }
 
   timeToLive(call: UnaryCall, message: Uint8Array): void {
-    const request = fromBinary(rpcpb.LeaseTimeToLiveRequestSchema, message);
+    const request = decodeMessage(rpcpb.LeaseTimeToLiveRequestSchema, message);
     const { lessor, clock } = this.member;
     const lease = lessor.lookup(request.ID);
     const response = create(rpcpb.LeaseTimeToLiveResponseSchema, { ID: request.ID, TTL: -1n });

@@ -1,10 +1,11 @@
 // gRPC server reflection (grpc/doc/server-reflection.md), v1 and v1alpha: tools such as grpcurl ask the server which
 // services and messages it has. The answers come from the descriptors in the generated types.
 
-import { create, type DescFile, type DescMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, type DescFile, type DescMessage, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { reflectionalphapb, reflectionpb, StatusCode } from "#proto";
 import type { StreamCall, StreamObserver } from "./call.js";
+import { decodeMessage } from "./decode.js";
 
 /** Names and files of everything that is served. */
 export class DescriptorIndex {
@@ -117,7 +118,7 @@ export class ReflectionStream implements StreamObserver {
   }
 
   onMessage(message: Uint8Array): void {
-    const request = fromBinary(reflectionpb.ServerReflectionRequestSchema, message);
+    const request = decodeMessage(reflectionpb.ServerReflectionRequestSchema, message);
     const response = create(reflectionpb.ServerReflectionResponseSchema, {
       validHost: request.host,
       originalRequest: request,

@@ -2,12 +2,12 @@
 // to the transport while the transport takes them. A client that does not read fills its own queue in the hub and
 // nothing else.
 
-import { fromBinary } from "@bufbuild/protobuf";
 import { type Clock, WireWriter } from "#base";
 import type { WatchHub, WatchStream } from "#mvcc";
 import { rpcpb, StatusCode } from "#proto";
 import { WATCH_CONTROL_QUEUE_MAX } from "../limits.js";
 import type { StreamCall, StreamObserver } from "./call.js";
+import { decodeMessage } from "./decode.js";
 
 const scratch = new WireWriter(64 * 1024);
 
@@ -82,7 +82,7 @@ class WatchSession implements StreamObserver {
   }
 
   onMessage(message: Uint8Array): void {
-    const request = fromBinary(rpcpb.WatchRequestSchema, message).requestUnion;
+    const request = decodeMessage(rpcpb.WatchRequestSchema, message).requestUnion;
     switch (request.case) {
       case "createRequest":
         this.create(request.value);
