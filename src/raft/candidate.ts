@@ -66,13 +66,16 @@ export function stepCandidate(raft: Raft, m: RaftMessage): StepResult {
     case MessageType.App:
       // Somebody else has won this term (§5.2).
       raft.becomeFollower(m.term, m.from);
-      return handleAppend(raft, m);
+      handleAppend(raft, m);
+      return StepResult.Ok;
     case MessageType.Heartbeat:
       raft.becomeFollower(m.term, m.from);
-      return handleHeartbeat(raft, m);
+      handleHeartbeat(raft, m);
+      return StepResult.Ok;
     case MessageType.Snap:
       raft.becomeFollower(m.term, m.from);
-      return handleSnapshot(raft, m);
+      handleSnapshot(raft, m);
+      return StepResult.Ok;
     case MessageType.VoteResp:
       // Answers to the pre-vote of this very candidacy may still come in during the election, and the reverse.
       if (raft.role === Role.Candidate) countVote(raft, m);

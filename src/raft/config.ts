@@ -22,7 +22,10 @@ export interface RaftConfig {
   /** Draws election timeouts. */
   readonly random: Random;
   readonly logger?: Logger;
-  /** Restart only: highest index that the state machine has applied. Entries up to it are not handed out again. */
+  /**
+   * Restart only: highest index that the state machine has applied, if it is past the snapshot. Entries up to it are not
+   * handed out again, so the configuration that storage hands over must be the one as of this index.
+   */
   readonly applied?: number;
   /** Election timeout in ticks; drawn anew from [n, 2n) each time. Default 10. */
   readonly electionTicks?: number;

@@ -15,13 +15,16 @@ export function stepFollower(raft: Raft, m: RaftMessage): StepResult {
       return forwardProposal(raft, m);
     case MessageType.App:
       heardOfLeader(raft, m);
-      return handleAppend(raft, m);
+      handleAppend(raft, m);
+      return StepResult.Ok;
     case MessageType.Heartbeat:
       heardOfLeader(raft, m);
-      return handleHeartbeat(raft, m);
+      handleHeartbeat(raft, m);
+      return StepResult.Ok;
     case MessageType.Snap:
       heardOfLeader(raft, m);
-      return handleSnapshot(raft, m);
+      handleSnapshot(raft, m);
+      return StepResult.Ok;
     case MessageType.TransferLeader:
     case MessageType.ReadIndex:
       if (raft.leader !== NO_MEMBER) forward(raft, m, m.entries);
@@ -35,7 +38,6 @@ export function stepFollower(raft: Raft, m: RaftMessage): StepResult {
       hup(raft, Campaign.Transfer);
       return StepResult.Ok;
     case MessageType.ReadIndexResp:
-      if (m.entries.length !== 1) return StepResult.Malformed;
       raft.readStates.push(new ReadState(m.index, m.entries[0].data));
       return StepResult.Ok;
     default:

@@ -38,7 +38,8 @@ export function stepLeader(raft: Raft, m: RaftMessage): StepResult {
     case MessageType.Prop:
       return handleProposal(raft, m);
     case MessageType.ReadIndex:
-      return handleReadIndex(raft, m);
+      handleReadIndex(raft, m);
+      return StepResult.Ok;
     case MessageType.App:
     case MessageType.Heartbeat:
     case MessageType.Snap:

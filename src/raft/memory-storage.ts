@@ -12,12 +12,13 @@ import { type LogStorage, TERM_COMPACTED, TERM_UNAVAILABLE } from "./storage.js"
 
 export class MemoryLogStorage implements LogStorage {
   private hardState = new HardState();
+  private confState: ConfState | undefined = undefined;
   private latest = new Snapshot();
   private boundaryTerm = 0;
   private readonly window = new EntryWindow(1, 1024);
 
   initialState(): { readonly hardState: HardState; readonly confState: ConfState } {
-    return { hardState: this.hardState, confState: this.latest.confState };
+    return { hardState: this.hardState, confState: this.confState ?? this.latest.confState };
   }
 
   firstIndex(): number {
@@ -61,9 +62,9 @@ export class MemoryLogStorage implements LogStorage {
     this.hardState = state;
   }
 
-  /** The configuration to begin with when there is no snapshot (a test cluster, or one built from its database). */
+  /** The configuration to begin with, if that is not the snapshot's: the one that the state machine has applied since. */
   setConfState(confState: ConfState): void {
-    this.latest = new Snapshot(this.latest.index, this.latest.term, confState, this.latest.data);
+    this.confState = confState;
   }
 
   /** Appends; entries that conflict with existing ones replace them and all that follow. */

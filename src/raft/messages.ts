@@ -80,6 +80,30 @@ export function dependsOnDisk(type: MessageType): boolean {
   }
 }
 
+/** Do the fields of a message from outside fit its type? What passes can be processed without further looks at its form. */
+export function isWellFormed(m: RaftMessage): boolean {
+  switch (m.type) {
+    case MessageType.Prop:
+      return m.entries.length > 0;
+    case MessageType.ReadIndex:
+      return m.entries.length === 1;
+    case MessageType.ReadIndexResp:
+      return m.term !== 0 && m.entries.length === 1;
+    case MessageType.TransferLeader:
+      return true;
+    case MessageType.App:
+      return m.term !== 0 && followOn(m.index, m.entries);
+    default:
+      // Term 0 marks what a member says to itself.
+      return m.term !== 0;
+  }
+}
+
+function followOn(index: number, entries: readonly Entry[]): boolean {
+  for (let i = 0; i < entries.length; i++) if (entries[i].index !== index + 1 + i) return false;
+  return true;
+}
+
 const ENTRY_TYPE_NAMES: readonly string[] = ["", "conf ", "conf2 "];
 
 /** term/index and the payload, for example `1/12 "x"`. */

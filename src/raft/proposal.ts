@@ -25,7 +25,6 @@ export function proposeData(raft: Raft, datas: readonly Uint8Array[]): StepResul
 
 /** Proposals as entries, from here or forwarded by a follower. Their term and index are ignored; they are not changed. */
 export function handleProposal(raft: Raft, m: RaftMessage): StepResult {
-  if (m.entries.length === 0) return StepResult.Malformed;
   if (!acceptsProposals(raft)) return StepResult.ProposalDropped;
   const before = raft.pendingConfIndex;
   const entries: Entry[] = [];

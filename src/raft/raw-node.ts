@@ -20,7 +20,7 @@ import {
 import { type BootstrapPeer, bootstrap } from "./bootstrap.js";
 import { type AnyConfChange, confChangeEntry } from "./confchange.js";
 import { type RaftConfig, resolveConfig } from "./config.js";
-import { isForwarded, isLocalMessage, isResponse, isStorageThread } from "./messages.js";
+import { isLocalMessage, isResponse, isStorageThread, isWellFormed } from "./messages.js";
 import { proposeData } from "./proposal.js";
 import { Raft } from "./raft.js";
 import { Ready, SoftState } from "./ready.js";
@@ -75,13 +75,13 @@ export class RawNode {
    * On a follower they are forwarded: Ok then does not mean that the leader will take them.
    */
   propose(datas: readonly Uint8Array[]): StepResult {
-    if (datas.length === 0) return StepResult.Ok;
-    if (this.raft.role === Role.Leader) return proposeData(this.raft, datas);
+    if (this.raft.role === Role.Leader && datas.length > 0) return proposeData(this.raft, datas);
     return this.proposeEntries(datas.map((data) => new Entry(0, 0, EntryType.Normal, data)));
   }
 
   /** As `propose`, for prepared entries of any type; their index and term are ignored. */
   proposeEntries(entries: readonly Entry[]): StepResult {
+    if (entries.length === 0) return StepResult.Ok;
     const m = this.raft.localMessage(MessageType.Prop);
     m.entries = entries;
     return this.raft.step(m);
@@ -97,7 +97,8 @@ export class RawNode {
 
   /**
    * Puts a committed change in force; to be called when its entry is applied, before `advance`. For a change that the
-   * application refuses, set the node ids in it to zero. Returns the configuration for the next snapshot.
+   * application refuses, set the node ids in it to zero. Not for entries that an installed snapshot covers. Returns the
+   * configuration for the next snapshot.
    */
   applyConfChange(change: AnyConfChange): ConfState {
     return applyConfChange(this.raft, change);
@@ -110,11 +111,7 @@ export class RawNode {
     if (!fromThread && isResponse(m.type) && this.raft.tracker.progress(m.from) === undefined) {
       return StepResult.PeerNotFound;
     }
-    // Term 0 marks calls of the member itself, and what is forwarded to whoever leads.
-    if (m.term === 0 && !fromThread && !isForwarded(m.type) && m.type !== MessageType.TransferLeader) {
-      return StepResult.Malformed;
-    }
-    return this.raft.step(m);
+    return fromThread || isWellFormed(m) ? this.raft.step(m) : StepResult.Malformed;
   }
 
   /**

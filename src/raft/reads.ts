@@ -8,13 +8,10 @@ import { mutations } from "./mutations.js";
 import type { Raft } from "./raft.js";
 import { ReadState } from "./read-index.js";
 import { broadcastHeartbeat, committedInCurrentTerm } from "./replication.js";
-import { StepResult } from "./role.js";
 
-export function handleReadIndex(raft: Raft, m: RaftMessage): StepResult {
-  if (m.entries.length !== 1) return StepResult.Malformed;
+export function handleReadIndex(raft: Raft, m: RaftMessage): void {
   if (committedInCurrentTerm(raft) || mutations.readBeforeFirstCommitOfTerm) beginRead(raft, m);
   else if (raft.readsBeforeCommit.length < raft.config.pendingReadsMax) raft.readsBeforeCommit.push(m);
-  return StepResult.Ok;
 }
 
 function beginRead(raft: Raft, m: RaftMessage): void {

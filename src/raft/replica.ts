@@ -8,14 +8,13 @@ import { Configuration } from "./configuration.js";
 import { mutations } from "./mutations.js";
 import type { Raft } from "./raft.js";
 import { switchConfiguration } from "./reconfigure.js";
-import { Role, StepResult } from "./role.js";
+import { Role } from "./role.js";
 
 const EMPTY_SNAPSHOT = new Snapshot();
 
-export function handleAppend(raft: Raft, m: RaftMessage): StepResult {
+export function handleAppend(raft: Raft, m: RaftMessage): void {
   const { log } = raft;
   const { entries } = m;
-  if (!areContiguous(m)) return StepResult.Malformed;
   const answer = raft.messageTo(MessageType.AppResp, m.from);
   if (m.index < log.committed) {
     // Delayed or repeated: everything up to the commit index is known to agree already.
@@ -28,7 +27,6 @@ export function handleAppend(raft: Raft, m: RaftMessage): StepResult {
     else rejectAppend(raft, m, answer);
   }
   raft.send(answer);
-  return StepResult.Ok;
 }
 
 /**
@@ -43,27 +41,19 @@ function rejectAppend(raft: Raft, m: RaftMessage, answer: RaftMessage): void {
   answer.logTerm = hint.term;
 }
 
-function areContiguous(m: RaftMessage): boolean {
-  const { entries } = m;
-  for (let i = 0; i < entries.length; i++) if (entries[i].index !== m.index + 1 + i) return false;
-  return true;
-}
-
-export function handleHeartbeat(raft: Raft, m: RaftMessage): StepResult {
+export function handleHeartbeat(raft: Raft, m: RaftMessage): void {
   // The leader never sends a commit index past what it knows to be on our disk, so this cannot commit a wrong entry.
   raft.log.commitTo(m.commit);
   const answer = raft.messageTo(MessageType.HeartbeatResp, m.from);
   answer.context = m.context;
   raft.send(answer);
-  return StepResult.Ok;
 }
 
-export function handleSnapshot(raft: Raft, m: RaftMessage): StepResult {
+export function handleSnapshot(raft: Raft, m: RaftMessage): void {
   const restored = restore(raft, m.snapshot ?? EMPTY_SNAPSHOT);
   const answer = raft.messageTo(MessageType.AppResp, m.from);
   answer.index = restored ? raft.log.lastIndex() : raft.log.committed;
   raft.send(answer);
-  return StepResult.Ok;
 }
 
 /** Replaces log and configuration by the snapshot's. Returns false if it was of no use. */
