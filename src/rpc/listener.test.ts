@@ -31,8 +31,8 @@ function rpcServer(): RpcServer {
   return server;
 }
 
-function httpServer(): http.Server {
-  const server = http.createServer((request, response) => {
+function httpServer(options: http.ServerOptions = {}): http.Server {
+  const server = http.createServer(options, (request, response) => {
     let body = "";
     request.on("data", (chunk) => {
       body += chunk;
@@ -132,6 +132,12 @@ test("TLS and clear text on one port", async () => {
   expect(await echo(port)).toBe("hello");
   expect(await speak(port, GET, ["http/1.1"])).toContain("GET /version");
   expect(await speak(port, GET)).toContain("GET /version");
+});
+
+test("an HTTP/1.1 request that drips is timed out by its server", async () => {
+  const slow = httpServer({ headersTimeout: 300, requestTimeout: 400, connectionsCheckingInterval: 50 });
+  const { port } = await listen({ rpc: rpcServer(), http: slow });
+  expect(await speak(port, ["GET /version HTTP/1.1\r\nHost: a\r\n"])).toContain("408");
 });
 
 test("gRPC only, HTTP only", async () => {

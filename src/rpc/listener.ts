@@ -52,6 +52,8 @@ export class RpcListener {
     this.server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
     this.server.on("connection", (socket: Socket) => this.onConnection(socket));
     this.tls = options.tls === undefined ? undefined : this.createTls(options.tls);
+    // node:http checks its header and request timeouts only once it is told that it listens.
+    if (options.http?.listening === false) options.http.emit("listening");
   }
 
   /** Uses another certificate, or another authority, for handshakes from now on. */
