@@ -70,11 +70,7 @@ export class ChunkReceiver implements AsyncIterable<Uint8Array> {
       }
       this.wakeTaker();
     });
-    port.on("close", () => {
-      if (!this.isEnded) this.failure ??= new Error("the storage thread ended before its stream did");
-      this.isEnded = true;
-      this.wakeTaker();
-    });
+    port.on("close", () => this.fail(new Error("the storage thread ended before its stream did")));
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
@@ -97,6 +93,13 @@ export class ChunkReceiver implements AsyncIterable<Uint8Array> {
     } finally {
       this.cancel();
     }
+  }
+
+  /** Ends the stream with an error, unless it has ended by itself. */
+  fail(error: Error): void {
+    if (!this.isEnded) this.failure ??= error;
+    this.isEnded = true;
+    this.wakeTaker();
   }
 
   /** Stops the producer; nothing more arrives. */

@@ -50,7 +50,9 @@ function openBbolt(path: string): DatabaseFile {
     forEach: (visit) => {
       for (const bucket of reader.buckets()) {
         const name = utf8Text(bucket.name);
-        bucket.forEach((key, value) => visit(name, key, value));
+        bucket.forEach((key, value) => {
+          visit(name, key, value);
+        });
       }
     },
     close: () => source.close(),

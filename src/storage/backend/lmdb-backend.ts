@@ -285,8 +285,10 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
       this.file.close();
       this.file = new LmdbFile(path);
       this.readSizes();
-      await this.stopWriter(); // the next commit starts one on the new file
+      // The writer thread last: whoever closes the old file last gives its space back, which takes time. The next commit
+      // starts a writer on the new file.
       await old.close();
+      await this.stopWriter();
     } catch (error) {
       // Which file is in place is uncertain now; a commit into the other one would be lost.
       this.broken = new Panic("cannot go on after replacing the database file", { path }, error);

@@ -26,7 +26,7 @@
 //   of the page number), key size (2), key, data }. The first key of a branch is empty. Flag 1 of a leaf node: the data
 //   is { first page (8), transaction (8), page count (8) } of an overflow run, whose bytes start after its page header.
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { close, fstatSync, openSync, readSync } from "node:fs";
 import { PageSet } from "../bbolt/page-set.js";
 import { CorruptBackendError } from "./backend.js";
 import { checkFreePages } from "./lmdb-free-pages.js";
@@ -89,7 +89,10 @@ export class LmdbFile {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    closeSync(this.fd);
+    // Not in this thread: closing a large file that was removed gives its space back, which takes time.
+    close(this.fd, (error) => {
+      if (error !== null) throw error;
+    });
   }
 
   size(): number {

@@ -95,11 +95,10 @@ export class LmdbView implements BackendView {
     const receiver = new ChunkReceiver(port1, state, this.path);
     const request: StreamRequest = { tree: this.tree.handle, state };
     this.streams.add(receiver);
-    const forget = (): void => {
-      this.streams.delete(receiver);
-    };
-    // The stream itself carries the failure; the request only ends.
-    this.thread().request(kind, request, port2).then(forget, forget);
+    this.thread()
+      .request(kind, request, port2)
+      .catch((error: Error) => receiver.fail(error)) // the thread died, or never came to produce anything
+      .finally(() => this.streams.delete(receiver));
     return receiver;
   }
 }
