@@ -20,7 +20,7 @@ const PURE_BANS = [
   [/\bMath\.random\b/, "uses Math.random"],
   [/\b(setTimeout|setInterval|setImmediate|queueMicrotask)\b/, "uses a timer"],
   [/\bprocess\./, "uses process"],
-  [/\basync\b|\bawait\b|\bPromise\b/, "is asynchronous"],
+  [/(?<![.\w])async\s+(function\b|\w+\s*\(|\()|\bawait\b|\bPromise\b/, "is asynchronous"],
 ];
 /** Rooms that may touch the file system directly. */
 const MAY_USE_FS = new Set(["storage", "embed", "cli"]);

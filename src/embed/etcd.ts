@@ -17,10 +17,11 @@ import {
   Services,
   startMember,
 } from "#server";
-import { LmdbBackend, MemoryBackend, NodeDisk, type StorageBackend } from "#storage";
-import { dataDirOf, type EtcdConfig, featureEnabled } from "./config.js";
-import { addressOf } from "./listen-url.js";
+import { LmdbBackend, MemoryBackend, NodeDisk, type StorageBackend, Wal } from "#storage";
+import { dataDirOf, type EtcdConfig, featureEnabled, walDirOf } from "./config.js";
+import { checkConfig, checkInitialCluster } from "./config-check.js";
 import { createLogger, type ZapShapedLogger } from "./logger.js";
+import { parseMemberUrl } from "./urls.js";
 
 /** How long open calls may take to end when the server stops. */
 const DRAIN_MS = 2000;
@@ -69,6 +70,7 @@ export class Etcd {
    * Rejects when its files are damaged or in use, or when an address cannot be had; nothing is left open then.
    */
   static async start(config: EtcdConfig, options: EmbedOptions = {}): Promise<Etcd> {
+    checkConfig(config);
     const logger = options.logger ?? createLogger(config);
     const running = await startRunning(config, options, logger);
     const { member } = running;
@@ -81,9 +83,9 @@ export class Etcd {
       const services = new Services(member, {
         stopOnDefrag: featureEnabled(config, "StopGRPCServiceOnDefrag"),
       });
-      const server = createRpcServer(config, logger);
+      const server = createRpcServer(config, services, logger);
       services.registerOn(server);
-      registerMetrics(metrics, member, server, counters);
+      registerMetrics(metrics, member, server, counters, services.admission);
       const serve = httpFactory(config, member, metrics, counters, http);
       const separateHttp = config.listenClientHttpUrls.length > 0;
       const clientHttp = separateHttp ? undefined : serve(false);
@@ -136,6 +138,8 @@ async function startRunning(
   logger: ZapShapedLogger,
 ): Promise<RunningMember> {
   const disk = new NodeDisk();
+  // A member that has been here before goes by what it finds, whatever the flags say of a new cluster.
+  if (!(await Wal.exists(disk, walDirOf(config)))) checkInitialCluster(config);
   const clock: Clock = NODE_CLOCK;
   const openBackend = (directory: string): Promise<StorageBackend> =>
     options.memory === true
@@ -175,7 +179,7 @@ const NO_PEERS = {
   },
 };
 
-function createRpcServer(config: EtcdConfig, logger: ZapShapedLogger): RpcServer {
+function createRpcServer(config: EtcdConfig, services: Services, logger: ZapShapedLogger): RpcServer {
   return new RpcServer({
     maxReceiveBytes: config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
     maxSendBytes: 0x7fffffff,
@@ -183,6 +187,7 @@ function createRpcServer(config: EtcdConfig, logger: ZapShapedLogger): RpcServer
     keepaliveMinTimeMs: config.grpcKeepaliveMinTimeMs,
     keepaliveIntervalMs: config.grpcKeepaliveIntervalMs,
     keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMs,
+    intercept: (call) => services.admission.check(call),
     logger,
   });
 }
@@ -214,7 +219,8 @@ async function listen(
   options: ConstructorParameters<typeof RpcListener>[0],
 ): Promise<RpcListener> {
   const listener = new RpcListener(options);
-  const address: ListenAddress = addressOf(url);
+  const { host, port, path } = parseMemberUrl(url);
+  const address: ListenAddress = path === "" ? { host, port } : { path };
   try {
     await listener.listen(address);
   } catch (error) {

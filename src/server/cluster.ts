@@ -80,6 +80,11 @@ export class Cluster implements ClusterState {
     return new Cluster(id, local.id, backend, members.value);
   }
 
+  /** A member that a running cluster has added: it learns everything from the log, or from a snapshot. */
+  static join(id: bigint, localId: MemberId, backend: StorageBackend): Cluster {
+    return new Cluster(id, localId, backend, []);
+  }
+
   /** A member that has been here before: log and backend know everything. */
   static restart(id: bigint, localId: MemberId, backend: StorageBackend): Cluster {
     const cluster = new Cluster(id, localId, backend, []);

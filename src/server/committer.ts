@@ -5,6 +5,7 @@
 import type { Clock, Timer } from "#base";
 import type { StorageBackend } from "#storage";
 import type { Histogram } from "./histogram.js";
+import { mutations } from "./mutations.js";
 
 const CONSISTENT_INDEX = new TextEncoder().encode("consistent_index");
 const TERM = new TextEncoder().encode("term");
@@ -84,6 +85,7 @@ export class Committer {
 
   /** Makes everything applied so far durable. */
   async commit(): Promise<void> {
+    if (mutations.appliedIndexOutsideTransaction) await this.backend.commit();
     this.markAppliedIndex();
     const began = this.clock.now();
     await this.backend.commit();

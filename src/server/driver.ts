@@ -24,6 +24,7 @@ import {
 } from "#proto";
 import { type MemoryLogStorage, type RawNode, type Ready, StepResult } from "#raft";
 import { PROPOSAL_BATCH_BYTES_MAX } from "./limits.js";
+import { mutations } from "./mutations.js";
 import { SyncPolicy } from "./sync-policy.js";
 
 /** Sends raft messages to other members; may drop any of them. Snapshots take another way (`StateMachine`). */
@@ -139,7 +140,7 @@ export class RaftDriver {
    * be forwarded to a later leader, who may know better.
    */
   proposeAsLeader(counter: number, data: Uint8Array): void {
-    this.boundToTerm.set(counter, this.node.term);
+    if (!mutations.deposedLeaderRevoke) this.boundToTerm.set(counter, this.node.term);
     this.propose(counter, data);
   }
 
@@ -251,6 +252,10 @@ export class RaftDriver {
     }
     if (ready.entries.length > 0 || ready.hardState !== undefined) {
       const began = this.clock.now();
+      if (mutations.acknowledgeBeforeSync) {
+        this.log.save(ready.hardState, ready.entries).catch((error: unknown) => this.fail(error));
+        return this.finish(ready);
+      }
       if (!this.syncPolicy.onMainThread || !this.log.canSaveSync) {
         this.waitFor(this.log.save(ready.hardState, ready.entries), ready, began);
         return;

@@ -1,6 +1,7 @@
 // server: one member of a cluster. start.ts builds it from its files, member.ts is what it is, driver.ts how it runs;
 // api/ puts the gRPC services and the HTTP endpoints on top.
 
+export type { StreamCall, StreamObserver, UnaryCall } from "./api/call.js";
 export { HealthCounters, HttpApi, type HttpOptions } from "./api/http.js";
 export { Services } from "./api/services.js";
 export { CLUSTER_VERSION, ETCD_VERSION, type ServerConfig } from "./config.js";
@@ -10,8 +11,21 @@ export type { Member } from "./member.js";
 export type { AppliedHook } from "./member-metrics.js";
 export { Metrics } from "./metrics.js";
 export { registerMetrics } from "./metrics-table.js";
+export {
+  clearMutations as clearServerMutations,
+  mutations as serverMutations,
+  plantMutation as plantServerMutation,
+  type ServerMutation,
+} from "./mutations.js";
 export { ReadWaiter } from "./reads.js";
 export { Operation } from "./request.js";
 export type { OutgoingSnapshot, SnapshotSender } from "./snapshot-transfer.js";
-export { MismatchedFilesError, RunningMember, type StartOptions, startMember } from "./start.js";
+export {
+  type JoinedCluster,
+  MismatchedFilesError,
+  RunningMember,
+  type StartBounds,
+  type StartOptions,
+  startMember,
+} from "./start.js";
 export { EntryOutcome, Waiter } from "./waiters.js";

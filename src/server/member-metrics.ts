@@ -4,8 +4,12 @@ import type { Entry } from "#proto";
 import { exponentialBounds, Histogram } from "./histogram.js";
 import type { EntryOutcome } from "./waiters.js";
 
-/** Hears of every applied entry; the simulator chains hashes of them. */
-export type AppliedHook = (entry: Entry, outcome: EntryOutcome) => void;
+/** Hears of every applied entry; the simulator compares hashes of them. */
+export interface AppliedHook {
+  /** Whether outcomes have a body also where no client waits for one. */
+  readonly wantsBodies: boolean;
+  onApplied(entry: Entry, outcome: EntryOutcome): void;
+}
 
 export class MemberMetrics {
   readonly walFsync = new Histogram(exponentialBounds(0.001, 2, 14));
@@ -16,14 +20,17 @@ export class MemberMetrics {
   slowApplies = 0;
   leaderChanges = 0;
   private lastLeader = 0n;
+  /** Applied entries get a response even if nobody waits for it. */
+  readonly wantsBodies: boolean;
   private readonly appliedHook: AppliedHook | undefined;
 
   constructor(appliedHook?: AppliedHook) {
     this.appliedHook = appliedHook;
+    this.wantsBodies = appliedHook?.wantsBodies === true;
   }
 
   onEntryApplied(entry: Entry, outcome: EntryOutcome): void {
-    if (this.appliedHook !== undefined) this.appliedHook(entry, outcome);
+    if (this.appliedHook !== undefined) this.appliedHook.onApplied(entry, outcome);
   }
 
   onLeadership(leader: bigint, hasLeader: boolean): void {

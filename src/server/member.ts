@@ -30,6 +30,7 @@ import { type MemoryLogStorage, type RawNode, STEP_RESULT_TEXTS, StepResult } fr
 import type { BackendView, StorageBackend } from "#storage";
 import type { Alarms } from "./alarms.js";
 import { Applier, type ApplyListener } from "./applier.js";
+import { AutoCompactor } from "./auto-compactor.js";
 import type { Cluster } from "./cluster.js";
 import type { Committer } from "./committer.js";
 import { CompactionRunner } from "./compaction-runner.js";
@@ -116,6 +117,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private readonly noSpaceAlarm: NoSpaceAlarm;
   private readonly housekeeping: Housekeeping;
   private readonly publisher: Publisher;
+  private readonly autoCompactor: AutoCompactor | undefined;
   private onPublished: () => void = () => {};
   private readonly onFatal: (error: unknown) => void;
 
@@ -183,6 +185,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.revoker = new Revoker(parts.lessor, parts.clock, this, parts.logger);
     this.noSpaceAlarm = new NoSpaceAlarm(this);
     this.publisher = new Publisher(this, () => this.onPublished());
+    this.autoCompactor = AutoCompactor.create(this);
     this.housekeeping = new Housekeeping(parts.clock, (now) => this.keepHouse(now));
   }
 
@@ -190,6 +193,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.committer.start();
     this.compaction.start();
     this.housekeeping.start();
+    this.autoCompactor?.start();
     this.driver.start();
     const { node } = this.driver;
     const { config } = this;
@@ -219,6 +223,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.committer.stop();
     this.compaction.stop();
     this.housekeeping.stop();
+    this.autoCompactor?.stop();
     this.publisher.stop();
     this.waiters.failAll(ErrStopped);
     this.reads.failAll(ErrStopped);
@@ -395,7 +400,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     parseRequest(entry.data, request);
     const waiter = request.prefix === this.ids.prefix ? this.waiters.take(request.counter) : undefined;
     outcome.reset();
-    this.applier.apply(request, entry.data, waiter !== undefined, outcome);
+    this.applier.apply(request, entry.data, waiter !== undefined || this.metrics.wantsBodies, outcome);
     this.metrics.onEntryApplied(entry, outcome);
     if (waiter !== undefined) waiter.onApplied(outcome);
   }

@@ -3,6 +3,7 @@
 import { STATUS_NAMES } from "#proto";
 import type { Method, MethodKind, RpcServer } from "#rpc";
 import { AlarmType } from "./alarms.js";
+import type { Admission } from "./api/admission.js";
 import type { HealthCounters } from "./api/http.js";
 import { ETCD_VERSION } from "./config.js";
 import type { Member } from "./member.js";
@@ -13,7 +14,18 @@ export function registerMetrics(
   member: Member,
   server: RpcServer,
   health: HealthCounters,
+  admission: Admission,
 ): void {
+  metrics.counters(
+    "etcd_server_client_requests_total",
+    "Calls by the version that clients name.",
+    ["type", "client_api_version"],
+    () =>
+      [...admission.requests.values()].flatMap(({ version, unary, streams }) => [
+        { labels: { type: "unary", client_api_version: version }, value: unary },
+        { labels: { type: "stream", client_api_version: version }, value: streams },
+      ]),
+  );
   registerServer(metrics, member);
   registerStore(metrics, member);
   registerDisk(metrics, member);

@@ -6,6 +6,7 @@
 import { Ring } from "#base";
 import { ErrLeaderChanged, ErrTimeout, type RpcError } from "#proto";
 import { READ_INDEX_RETRY_MS } from "./limits.js";
+import { mutations } from "./mutations.js";
 
 /** Somebody who wants to read the latest state. Exactly one of the methods is called, once. */
 export abstract class ReadWaiter {
@@ -48,7 +49,8 @@ export class LinearizableReads {
    * the same reads follows when the first stays unanswered for too long.
    */
   nextAttempt(now: number): number {
-    if (this.asked.length > 0) {
+    const isRepeated = this.asked.length > 0;
+    if (isRepeated) {
       if (now - this.attemptAt < READ_INDEX_RETRY_MS) return 0;
       this.slowReads++;
     } else if (this.queued.length === 0) return 0;
@@ -56,7 +58,7 @@ export class LinearizableReads {
       this.asked = this.asked.length === 0 ? this.queued : this.asked.concat(this.queued);
       this.queued = [];
     }
-    this.attempt++;
+    if (!mutations.staleReadIndex || !isRepeated) this.attempt++;
     this.attemptAt = now;
     return this.attempt;
   }

@@ -8,7 +8,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Clock, Disk, Logger, Random } from "#base";
 import { Lessor, ttlSecondsMin } from "#lease";
 import { type EventBatch, Store, WatchHub } from "#mvcc";
-import { HardState, type Snapshot, serverpb } from "#proto";
+import { HardState, type MemberId, type Snapshot, serverpb } from "#proto";
 import { MemoryLogStorage, RawNode } from "#raft";
 import {
   type DataDir,
@@ -33,6 +33,19 @@ import { RaftSnapshots } from "./raft-snapshots.js";
 import { SnapshotReceiver, type SnapshotSender } from "./snapshot-transfer.js";
 import { WatchOutlet } from "./watch-outlet.js";
 
+/** Bounds that a simulation makes small, so that it reaches them. Left out: the product's. */
+export interface StartBounds {
+  readonly walSegmentBytes?: number;
+  readonly watchQueueResponses?: number;
+  readonly leaseCheckpointIntervalMs?: number;
+}
+
+/** What a member that joins a running cluster has learned from it. */
+export interface JoinedCluster {
+  readonly clusterId: bigint;
+  readonly memberId: MemberId;
+}
+
 export interface StartOptions {
   readonly config: ServerConfig;
   readonly dataDir: string;
@@ -48,6 +61,9 @@ export interface StartOptions {
   /** Whether log writes may run on the main thread. */
   readonly mainThreadSync: boolean;
   readonly appliedHook?: AppliedHook;
+  /** Set when a member without files joins a cluster that has added it; otherwise it begins a new one. */
+  readonly join?: JoinedCluster;
+  readonly bounds?: StartBounds;
   /** The member can go on no longer; it has stopped acknowledging. Called at most once. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -139,13 +155,14 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     preVote: config.preVote,
     checkQuorum: true,
   });
-  if (contents === undefined) node.bootstrap(cluster.bootstrapPeers());
+  if (contents === undefined && options.join === undefined) node.bootstrap(cluster.bootstrapPeers());
 
   const fatal = new FatalOnce(options.onFatal);
   const lessor = new Lessor(backend, {
     ttlMin: ttlSecondsMin(config.electionTimeoutMs),
     revokeRetryMs: REQUEST_TIMEOUT_MS + 2 * config.electionTimeoutMs,
     checkpoints: config.featureGates.LeaseCheckpoint === true,
+    checkpointIntervalMs: options.bounds?.leaseCheckpointIntervalMs,
   });
   lessor.restore();
   const store = new Store(backend, { leases: lessor });
@@ -158,6 +175,7 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     onReady: (stream) => outlet.onReady(stream),
     fragmentBytes: config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
     progressIntervalMs: config.watchProgressNotifyIntervalMs,
+    queueResponsesMax: options.bounds?.watchQueueResponses,
   });
   store.events = { onEvents: (batch: EventBatch) => hub.notify(batch) };
   const committer = new Committer({
@@ -257,13 +275,18 @@ async function openLog(
 ): Promise<Origin> {
   const { disk, logger, clock, config } = options;
   const walOptions = {
+    segmentBytes: options.bounds?.walSegmentBytes,
     unsafeNoFsync: config.unsafeNoFsync,
     logger,
     now: () => clock.now(),
     onFsync: (seconds: number) => metrics.walFsync.observe(seconds),
   };
   if (!dataDir.hasWal) {
-    const cluster = Cluster.bootstrap(config, backend);
+    const { join } = options;
+    const cluster =
+      join === undefined
+        ? Cluster.bootstrap(config, backend)
+        : Cluster.join(join.clusterId, join.memberId, backend);
     const metadata = encodeMetadata(cluster.localId, cluster.id);
     const wal = await Wal.create(disk, dataDir.walDirectory, metadata, walOptions);
     logger.info("starting local member", {

@@ -7,14 +7,14 @@ import { assert } from "#base";
 /** Responses queued per stream before its watchers start to lag. */
 export const QUEUE_RESPONSES_MAX = 16_384;
 /** Bytes of events queued per stream before its watchers start to lag. One event is always let in. */
-export const QUEUE_BYTES_MAX = 4 * 1024 * 1024;
+export const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Revision-log records read in one catch-up slice, unless the caller says otherwise. */
 export const CATCH_UP_RECORDS = 4096;
 /** Revisions with events in one catch-up slice, and so in one response. */
 export const CATCH_UP_REVISIONS = 1000;
 /** Bytes of events copied from history in one catch-up slice. */
-export const CATCH_UP_BYTES = 1024 * 1024;
+export const CATCH_UP_BYTES = 4 * 1024 * 1024;
 /** Event-to-watcher pairs looked at in one catch-up slice. */
 export const CATCH_UP_VISITS = 20_000;
 

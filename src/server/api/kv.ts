@@ -93,7 +93,7 @@ export class KvService {
 
   put(call: UnaryCall, message: Uint8Array): void {
     const request = decodePutRequest(message, 0, message.length);
-    const refusal = checkPut(request) ?? this.overQuota(putCost(request));
+    const refusal = this.overQuota(putCost(request)) ?? checkPut(request);
     if (refusal !== undefined) return failWith(call, refusal);
     this.member.propose(Operation.Put, message, new WriteReply(call, this.member));
   }
@@ -107,7 +107,7 @@ export class KvService {
   txn(call: UnaryCall, message: Uint8Array): void {
     const request = decodeTxnRequest(message, 0, message.length);
     if (request === undefined) return failWith(call, ErrTooManyOps);
-    const refusal = checkTxn(request, this.member.config.maxTxnOps) ?? this.overQuota(txnCost(request));
+    const refusal = this.overQuota(txnCost(request)) ?? checkTxn(request, this.member.config.maxTxnOps);
     if (refusal !== undefined) return failWith(call, refusal);
     if (!isTxnReadOnly(request)) {
       return this.member.propose(Operation.Txn, message, new WriteReply(call, this.member));

@@ -3,6 +3,7 @@
 import { electionpb, healthpb, lockpb, reflectionalphapb, reflectionpb, rpcpb } from "#proto";
 import type { RpcServer, ServerCall } from "#rpc";
 import type { Member } from "../member.js";
+import { Admission } from "./admission.js";
 import { ClusterService } from "./cluster.js";
 import { HealthService } from "./health.js";
 import { KvService } from "./kv.js";
@@ -19,6 +20,7 @@ export interface ServiceOptions {
 /** The services of one member. */
 export class Services {
   readonly health: HealthService;
+  readonly admission: Admission;
   private readonly member: Member;
 
   constructor(member: Member, options: ServiceOptions) {
@@ -29,6 +31,7 @@ export class Services {
         status: serving ? "SERVING" : "NOT_SERVING",
       });
     });
+    this.admission = new Admission(member);
     this.kv = new KvService(member);
     this.lease = new LeaseService(member);
     this.watch = new WatchService(member.hub, member.clock);
