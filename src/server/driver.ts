@@ -233,14 +233,16 @@ export class RaftDriver {
     this.queued = [];
     this.queuedCounters = [];
     this.queuedBytes = 0;
-    counters.forEach((counter, i) => {
-      const term = boundToTerm.get(counter);
-      if (term !== undefined && (!node.isLeader || node.term !== term))
-        return this.machine.onDropped(counter);
+    for (let i = 0; i < counters.length; i++) {
+      const term = boundToTerm.get(counters[i]);
+      if (term !== undefined && (!node.isLeader || node.term !== term)) {
+        this.machine.onDropped(counters[i]);
+        continue;
+      }
       this.queued.push(batch[i]);
-      this.queuedCounters.push(counter);
+      this.queuedCounters.push(counters[i]);
       this.queuedBytes += batch[i].length;
-    });
+    }
     boundToTerm.clear();
   }
 

@@ -42,6 +42,8 @@ export interface DiskOperation {
   readonly path: string;
   /** Bytes to read or write, 0 for others. */
   readonly bytes: number;
+  /** The caller waits within the call. */
+  readonly isSync: boolean;
 }
 
 /** What is to become of an operation. */
@@ -238,15 +240,15 @@ export class MemoryDisk implements Disk {
     effect: () => void,
     onFail: () => void,
   ): void {
-    const plan = this.ask(kind, path, bytes);
+    const plan = this.ask(kind, path, bytes, true);
     if (plan.fail === undefined) return effect();
     onFail();
     throw new DiskError(plan.fail, kind, path);
   }
 
-  private ask(kind: DiskOperationKind, path: string, bytes: number): DiskPlan {
+  private ask(kind: DiskOperationKind, path: string, bytes: number, isSync = false): DiskPlan {
     this.operations++;
-    const plan = this.isDown ? PROCEED : this.plan({ number: this.operations, kind, path, bytes });
+    const plan = this.isDown ? PROCEED : this.plan({ number: this.operations, kind, path, bytes, isSync });
     // The plan itself may have cut the power.
     if (this.isDown) throw new DiskError("EIO", kind, path, new Error("the disk has lost power"));
     return plan;
