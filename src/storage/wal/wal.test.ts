@@ -271,3 +271,13 @@ test("a log whose committed end is gone is refused, not taken for a shorter one"
   await wal.close();
   await expect(reopen(disk)).rejects.toThrow("committed up to 7 but ends at 2");
 });
+
+test("entries that do not follow the log are not written", async () => {
+  const { disk, wal } = await newWal();
+  await wal.save(state(1, 0), [entry(1)]);
+  expect(() => wal.saveSync(undefined, [entry(3)])).toThrow("a gap in the log");
+  expect(() => wal.saveSync(undefined, [entry(2), entry(4)])).toThrow("a gap in the log");
+  await expect(wal.save(undefined, [entry(2), entry(4)])).rejects.toThrow("a gap in the log");
+  await wal.close();
+  expect(indexes((await reopen(disk)).entries)).toEqual([1]);
+});

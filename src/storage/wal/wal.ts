@@ -283,6 +283,7 @@ export class Wal {
   /** Adds to the output what must be durable now. False when that is nothing. */
   private encode(state: HardState | undefined, entries: readonly Entry[]): boolean {
     let mustSync = entries.length > 0;
+    this.checkFollow(entries);
     for (let i = 0; i < entries.length; i++) this.encoder.entry(entries[i]);
     if (mustSync) this.lastIndex = entries[entries.length - 1].index;
     if (state !== undefined && !isEmpty(state)) {
@@ -295,6 +296,17 @@ export class Wal {
     }
     if (mustSync) this.encodeState();
     return mustSync;
+  }
+
+  /** Before anything is encoded: the sum cannot be taken back. */
+  private checkFollow(entries: readonly Entry[]): void {
+    for (let i = 0; i < entries.length; i++) {
+      const { index } = entries[i];
+      const { lastIndex } = this;
+      if (i === 0 ? index > lastIndex + 1 : index !== entries[i - 1].index + 1) {
+        panic("a gap in the log", { index, lastIndex });
+      }
+    }
   }
 
   private encodeState(): void {
