@@ -4,6 +4,7 @@
 //
 // RPC_FUZZ_SESSIONS and RPC_FUZZ_SEED choose how many and which; a failure prints its seed.
 
+import { createServer } from "node:http";
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { expect, test } from "vitest";
@@ -217,6 +218,44 @@ test(`the server survives ${SESSIONS} damaged sessions`, () => {
   expect(server.group.assemblyBytes).toBe(0);
   expect(server.group.deadlines.armed).toBe(0);
   expect(server.group.counters.streamsOpened).toBeGreaterThan(SESSIONS / 2);
+});
+
+test("... and those that go on to an HTTP server", async () => {
+  const clock = new ManualClock();
+  const server = new RpcServer({ clock });
+  const web = createServer((request, response) => request.pipe(response));
+  web.on("clientError", (_error, socket) => socket.destroy());
+  const start = Buffer.concat([PREFACE, settings()]);
+  const webFrames: Maker[] = [
+    ...CLIENT_FRAMES,
+    (r, s) =>
+      headers(
+        s,
+        [
+          [":method", ["GET", "POST", "PUT", "B AD", "HEAD", "CONNECT"][r.below(6)]],
+          [":scheme", "https"],
+          [":path", ["/", "/a?b=c", "*", "/a b", "/\xff"][r.below(5)]],
+          ["x-\xff".slice(0, 2), "a"],
+          ["content-length", String(r.below(30))],
+        ].slice(0, 3 + r.below(3)) as [string, string][],
+        END_HEADERS | r.below(2),
+      ),
+  ];
+  for (let n = 0; n < SESSIONS / 10; n++) {
+    const seed = SEED + n;
+    const random = new SeededRandom(seed);
+    const connection = server.accept(standIn(), undefined, web);
+    try {
+      deliver(random, session(random, start, webFrames), (chunk) => connection.onData(chunk));
+      await new Promise((resolve) => setImmediate(resolve));
+      connection.destroy("the session is over");
+    } catch (error) {
+      throw new Error(`RPC_FUZZ_SEED=${seed} RPC_FUZZ_SESSIONS=1`, { cause: error });
+    }
+  }
+  await expect.poll(() => server.group.queuedBytes).toBe(0);
+  expect(server.group.members.size).toBe(0);
+  web.closeAllConnections();
 });
 
 test(`the client survives ${SESSIONS} damaged sessions, and every call ends once`, () => {

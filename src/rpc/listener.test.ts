@@ -1,10 +1,11 @@
 // One port for gRPC, HTTP/1.1 and TLS: the first bytes decide.
 
 import * as http from "node:http";
+import * as http2 from "node:http2";
 import { connect } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, expect, test } from "vitest";
-import { RawClient } from "../../test/h2/raw-client.js";
+import { data, headers, RawClient } from "../../test/h2/raw-client.js";
 import { RpcChannel } from "./channel.js";
 import { RpcListener } from "./listener.js";
 import { RpcServer } from "./server.js";
@@ -138,6 +139,73 @@ test("an HTTP/1.1 request that drips is timed out by its server", async () => {
   const slow = httpServer({ headersTimeout: 300, requestTimeout: 400, connectionsCheckingInterval: 50 });
   const { port } = await listen({ rpc: rpcServer(), http: slow });
   expect(await speak(port, ["GET /version HTTP/1.1\r\nHost: a\r\n"])).toContain("408");
+});
+
+/** A request over HTTP/2 by nghttp2. */
+async function get2(session: http2.ClientHttp2Session, path: string, body?: Buffer): Promise<string> {
+  const stream = session.request({
+    ":path": path,
+    ":method": body === undefined ? "GET" : "POST",
+    ...(body === undefined ? {} : { "content-type": "application/json" }),
+  });
+  stream.end(body);
+  const headers = await new Promise<http2.IncomingHttpHeaders & http2.IncomingHttpStatusHeader>(
+    (resolve, reject) => {
+      stream.on("response", resolve);
+      stream.on("error", reject);
+    },
+  );
+  let text = "";
+  for await (const chunk of stream) text += chunk;
+  return `${headers[":status"]} ${text}`;
+}
+
+test("TLS: requests of HTTP/2 that are not gRPC's reach the HTTP server", async () => {
+  const web = httpServer();
+  web.on("request", (request) => expect(request.socket.remoteAddress).toBe("127.0.0.1"));
+  const { port } = await listen({ rpc: rpcServer(), http: web, tls: tlsServer });
+  const session = http2.connect(`https://127.0.0.1:${port}`, tlsClient);
+  expect(await get2(session, "/version")).toBe("200 GET /version ");
+  const body = Buffer.alloc(700_000, "b");
+  expect(await get2(session, "/v3/kv/put", body)).toBe(`200 POST /v3/kv/put ${body}`);
+  const many = await Promise.all(Array.from({ length: 50 }, (_, i) => get2(session, `/${i}`)));
+  expect(many).toEqual(Array.from({ length: 50 }, (_, i) => `200 GET /${i} `));
+  session.close();
+});
+
+test("... but not what only HTTP/2 can say, and no body passes for a request", async () => {
+  const web = httpServer();
+  const seen: (string | undefined)[] = [];
+  web.on("request", (request) => seen.push(request.url));
+  const { port } = await listen({ rpc: rpcServer(), http: web, tls: tlsServer });
+  const client = await RawClient.open({ host: "127.0.0.1", port, psk });
+  const fields = (method: string, path: string): [string, string][] => [
+    [":method", method],
+    [":scheme", "https"],
+    [":path", path],
+  ];
+  client.send(
+    headers(1, fields("GE T", "/a")),
+    headers(3, fields("GET", "/a b")),
+    headers(5, fields("CONNECT", "/")),
+  );
+  for (const stream of [1, 3, 5])
+    expect(await client.until((f) => f.streamId === stream)).toMatchObject({ type: 1 });
+  client.send(
+    headers(7, fields("GET", "/c")),
+    data(7, Buffer.from("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"), 1),
+  );
+  expect(await client.until((f) => f.streamId === 7 && f.type === 0)).toBeDefined();
+  expect(seen).toEqual(["/c"]);
+  client.destroy();
+});
+
+test("... and a server that hangs up is a bad gateway", async () => {
+  const web = http.createServer((request) => request.socket.destroy());
+  const { port } = await listen({ rpc: rpcServer(), http: web, tls: tlsServer });
+  const session = http2.connect(`https://127.0.0.1:${port}`, tlsClient);
+  expect(await get2(session, "/version")).toBe("502 ");
+  session.close();
 });
 
 test("gRPC only, HTTP only", async () => {

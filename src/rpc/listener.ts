@@ -1,6 +1,7 @@
 // One port, several protocols. The first bytes of a connection decide: a TLS record goes to TLS, the HTTP/2 preface
 // to the gRPC server, anything else to the HTTP/1.1 server that the caller hands in. Under TLS the protocol that ALPN
-// agreed on decides, and the first bytes only where the client offered none.
+// agreed on decides, and the first bytes only where the client offered none; and since a client that offers h2 may be
+// no gRPC client at all, requests of other content types go on to the HTTP server there (http-bridge.ts), as in etcd.
 //
 // A connection that has not decided itself (or finished its handshake) in time is dropped, whatever it drips.
 
@@ -154,15 +155,15 @@ export class RpcListener {
 
   private onSecure(socket: TLSSocket): void {
     this.watch(socket);
-    if (socket.alpnProtocol === "h2") this.toRpc(socket, undefined);
+    if (socket.alpnProtocol === "h2") this.toRpc(socket, undefined, this.options.http);
     else if (socket.alpnProtocol === "http/1.1") this.toHttp(socket);
     else this.sniff(socket, false);
   }
 
-  private toRpc(socket: Socket, first: Buffer | undefined): void {
+  private toRpc(socket: Socket, first: Buffer | undefined, http?: HttpServer): void {
     this.settle(socket);
     if (this.options.rpc === undefined) socket.destroy();
-    else this.options.rpc.accept(socket, first);
+    else this.options.rpc.accept(socket, first, http);
   }
 
   private toHttp(socket: Socket): void {

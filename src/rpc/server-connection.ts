@@ -1,6 +1,7 @@
 // The server's side of a connection: opens calls from header blocks, decides when a call reaches its handler, and
 // watches over the client's pings. What a method is, it asks the server.
 
+import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { BUDGETS, DEFAULTS } from "./budgets.js";
 import { CLOSED_BY_US } from "./closed-streams.js";
@@ -8,6 +9,8 @@ import { Http2Connection } from "./connection.js";
 import { sweeps } from "./connection-group.js";
 import { writeGoaway, writeHeaders, writePing, writeSettings, writeWindowUpdate } from "./frame-writer.js";
 import type { HeaderBlock } from "./hpack-decoder.js";
+import { literalBlock } from "./hpack-encoder.js";
+import { HttpBridgeStream, isBridgeable } from "./http-bridge.js";
 import { Keepalive } from "./keepalive.js";
 import {
   DEFAULT_WINDOW_BYTES,
@@ -27,6 +30,8 @@ const DRAIN_ANNOUNCED = 1;
 const DRAIN_FINAL = 2;
 const DRAIN_PING = Buffer.from("drain...", "latin1");
 
+const BAD_REQUEST = literalBlock([[":status", "400"]]);
+
 export class ServerConnection extends Http2Connection {
   readonly server: RpcServer;
   readonly maxReceiveBytes: number;
@@ -45,8 +50,12 @@ export class ServerConnection extends Http2Connection {
   /** The highest stream that is still served once draining is decided. */
   private drainLimit: number = STREAM_ID_MAX;
 
-  constructor(socket: Socket, server: RpcServer) {
+  /** Takes requests that are not gRPC's, if there is one. */
+  private readonly http: HttpServer | undefined;
+
+  constructor(socket: Socket, server: RpcServer, http: HttpServer | undefined) {
     super(socket, server.group, true);
+    this.http = http;
     this.server = server;
     this.maxReceiveBytes = server.options.maxReceiveBytes;
     this.maxSendBytes = server.options.maxSendBytes;
@@ -92,6 +101,7 @@ export class ServerConnection extends Http2Connection {
       return this.errorOnStream(streamId, ErrorCode.RefusedStream, "too many concurrent streams");
     }
     this.group.counters.streamsOpened++;
+    if (this.http !== undefined && !head.isGrpc) return this.openBridge(streamId, head, endStream, this.http);
     this.open(streamId, head, endStream);
   }
 
@@ -106,6 +116,14 @@ export class ServerConnection extends Http2Connection {
     call.remoteClosed = endStream;
     call.open();
     if (endStream && !call.closed) call.receiveEnd();
+  }
+
+  private openBridge(streamId: number, head: RequestHead, endStream: boolean, http: HttpServer): void {
+    if (!isBridgeable(head)) return this.refuse(streamId, BAD_REQUEST, endStream);
+    const stream = new HttpBridgeStream(this, streamId, head, !endStream, http);
+    this.streams.set(streamId, stream);
+    stream.remoteClosed = endStream;
+    if (endStream) stream.receiveEnd();
   }
 
   /** Answers with a header block alone. */

@@ -1,6 +1,7 @@
 // A gRPC server: the table of its methods, the calls to their handlers, and its connections. It listens on nothing
 // itself; sockets are handed to `accept` (see listener.ts).
 
+import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { type Clock, type Logger, Panic, SILENT, WireError } from "#base";
 import { type RpcError, StatusCode } from "#proto";
@@ -90,9 +91,10 @@ export class RpcServer {
     return this.methods.values();
   }
 
-  /** Takes over a socket that speaks HTTP/2; `first` are bytes already read from it. */
-  accept(socket: Socket, first?: Buffer): ServerConnection {
-    const connection = new ServerConnection(socket, this);
+  /** Takes over a socket that speaks HTTP/2; `first` are bytes already read from it. Requests that are not gRPC's go
+   *  to `http`, or are refused when there is none. */
+  accept(socket: Socket, first?: Buffer, http?: HttpServer): ServerConnection {
+    const connection = new ServerConnection(socket, this, http);
     this.connections.add(connection);
     if (this.draining) connection.startDrain();
     if (first !== undefined) connection.onData(first);
