@@ -421,6 +421,10 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.waiters.take(Number(change.id & 0xffffffffffffn))?.onApplied(this.outcome);
   }
 
+  announceSnapshot(snapshot: Snapshot): Promise<void> {
+    return this.snapshots.announce(snapshot);
+  }
+
   async installSnapshot(snapshot: Snapshot): Promise<void> {
     await this.snapshots.install(snapshot);
     this.lessor.restore();

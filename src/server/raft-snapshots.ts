@@ -82,13 +82,19 @@ export class RaftSnapshots {
     await this.work;
   }
 
-  /** Makes a received snapshot the member's state: the database image first, then the file that speaks for it. */
-  async install(snapshot: Snapshot): Promise<void> {
-    const { snapshotter, backend, wal } = this.parts;
+  /** A received snapshot: its file and its record in the log, before anything is replaced. */
+  async announce(snapshot: Snapshot): Promise<void> {
+    const { snapshotter, wal } = this.parts;
     await this.settle();
     this.parts.logger.info("applying snapshot", { "snapshot-index": snapshot.index });
     await snapshotter.save(snapshot);
     await wal.saveSnapshot(new WalSnapshot(snapshot.index, snapshot.term, snapshot.confState));
+  }
+
+  /** Makes the image that came with an announced snapshot the member's state. A crash before it is done is made good at
+   *  the next start (start.ts). */
+  async install(snapshot: Snapshot): Promise<void> {
+    const { snapshotter, backend } = this.parts;
     await backend.replaceWith(snapshotter.databasePath(snapshot.index));
     this.lastIndex = snapshot.index;
     this.bytesSince = 0;

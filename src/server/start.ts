@@ -5,7 +5,7 @@
 // that the backend already contains are run past raft but not applied again.
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { Clock, Disk, Logger, Random } from "#base";
+import type { Clock, Disk, Logger, Panic, Random } from "#base";
 import { Lessor, ttlSecondsMin } from "#lease";
 import { type EventBatch, Store, WatchHub } from "#mvcc";
 import { HardState, type MemberId, type Snapshot, serverpb } from "#proto";
@@ -131,13 +131,16 @@ export async function startMember(options: StartOptions): Promise<RunningMember>
 async function open(options: StartOptions, opened: Opened): Promise<RunningMember> {
   const { config, disk, clock, logger } = options;
   const metrics = new MemberMetrics(options.appliedHook);
+  const fatal = new FatalOnce(options.onFatal);
   const dataDir = await openDataDir(disk, { dataDir: options.dataDir, walDir: options.walDir, logger });
   opened.keep(() => dataDir.release());
   const snapshotter = new Snapshotter(disk, dataDir.snapDirectory, logger);
   await snapshotter.removeLeftovers();
   const backend = await options.openBackend(dataDir.snapDirectory);
   opened.keep(() => backend.close());
-  const origin = await openLog(options, dataDir, snapshotter, backend, metrics);
+  const origin = await openLog(options, dataDir, snapshotter, backend, metrics, (failure) =>
+    fatal.report(failure),
+  );
   const { wal, contents, snapshot, cluster } = origin;
   opened.keep(() => wal.close());
 
@@ -157,7 +160,6 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
   });
   if (contents === undefined && options.join === undefined) node.bootstrap(cluster.bootstrapPeers());
 
-  const fatal = new FatalOnce(options.onFatal);
   const lessor = new Lessor(backend, {
     ttlMin: ttlSecondsMin(config.electionTimeoutMs),
     revokeRetryMs: REQUEST_TIMEOUT_MS + 2 * config.electionTimeoutMs,
@@ -233,6 +235,20 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
   return new RunningMember(member, dataDir, wal, backend, snapshots);
 }
 
+/** A crash between the announcement of a received snapshot and the end of its installation: its image is still there. */
+async function finishInstall(
+  disk: Disk,
+  snapshotter: Snapshotter,
+  index: number,
+  backend: StorageBackend,
+): Promise<void> {
+  if (readConsistentIndex(backend).index < index) {
+    const path = snapshotter.databasePath(index);
+    if ((await disk.stat(path)) !== undefined) await backend.replaceWith(path);
+  }
+  await snapshotter.removeOrphanDatabases(index);
+}
+
 /**
  * Puts the log where raft reads it. What the backend contains was committed, whatever the saved commit index says (it is
  * not synced by itself), and the backend's configuration is the one after its last applied entry; a snapshot at that
@@ -272,6 +288,7 @@ async function openLog(
   snapshotter: Snapshotter,
   backend: StorageBackend,
   metrics: MemberMetrics,
+  onLogFailure: (failure: Panic) => void,
 ): Promise<Origin> {
   const { disk, logger, clock, config } = options;
   const walOptions = {
@@ -280,13 +297,10 @@ async function openLog(
     logger,
     now: () => clock.now(),
     onFsync: (seconds: number) => metrics.walFsync.observe(seconds),
+    onFailure: (failure: Panic) => onLogFailure(failure),
   };
   if (!dataDir.hasWal) {
-    const { join } = options;
-    const cluster =
-      join === undefined
-        ? Cluster.bootstrap(config, backend)
-        : Cluster.join(join.clusterId, join.memberId, backend);
+    const cluster = firstCluster(options, backend);
     const metadata = encodeMetadata(cluster.localId, cluster.id);
     const wal = await Wal.create(disk, dataDir.walDirectory, metadata, walOptions);
     logger.info("starting local member", {
@@ -300,6 +314,13 @@ async function openLog(
   const at = snapshot === undefined ? new WalSnapshot() : new WalSnapshot(snapshot.index, snapshot.term);
   const { wal, contents } = await Wal.open(disk, dataDir.walDirectory, at, walOptions);
   const { nodeId, clusterId } = decodeMetadata(contents.metadata);
+  if (snapshot === undefined && contents.hardState.term === 0 && contents.entries.length === 0) {
+    // The first start crashed before anything was logged: it is still the first start.
+    const cluster = firstCluster(options, backend);
+    if (cluster.localId !== nodeId || cluster.id !== clusterId) throw anotherConfiguration(dataDir);
+    return { wal, contents: undefined, snapshot: undefined, cluster, appliedIndex: 0 };
+  }
+  if (snapshot !== undefined) await finishInstall(disk, snapshotter, snapshot.index, backend);
   const appliedIndex = readConsistentIndex(backend).index;
   checkBackendMatchesLog(appliedIndex, at.index, contents, dataDir);
   logger.info("restarting local member", {
@@ -308,6 +329,18 @@ async function openLog(
     "commit-index": contents.hardState.commit,
   });
   return { wal, contents, snapshot, cluster: Cluster.restart(clusterId, nodeId, backend), appliedIndex };
+}
+
+function firstCluster({ join, config }: StartOptions, backend: StorageBackend): Cluster {
+  return join === undefined
+    ? Cluster.bootstrap(config, backend)
+    : Cluster.join(join.clusterId, join.memberId, backend);
+}
+
+function anotherConfiguration(dataDir: DataDir): MismatchedFilesError {
+  return new MismatchedFilesError(
+    `the empty log in ${dataDir.walDirectory} was made for another member or cluster than the flags describe. Remedy: start with the flags of the first attempt, or remove the data directory, which holds nothing yet`,
+  );
 }
 
 /** Thrown when backend and log do not belong together: going on would lose or repeat writes. */
