@@ -160,6 +160,12 @@ export class ClientConnection extends Http2Connection {
     (stream as ClientCall).onHead(head, endStream);
   }
 
+  /** The server may still send on streams that we gave up long ago: that is no offence. */
+  protected override onFrameForClosed(streamId: number, what: string): void {
+    if (this.isIdle(streamId)) super.onFrameForClosed(streamId, what);
+    else this.chargeIdleFrame(1);
+  }
+
   protected override isIdle(streamId: number): boolean {
     return (streamId & 1) === 0 || streamId > this.lastStreamId;
   }

@@ -1,8 +1,7 @@
 // A short memory of how streams ended. Frames for a stream that is no longer open mean different things (RFC 9113
 // §5.1): after our own reset they were on their way and are ignored; after the peer's END_STREAM or reset they are
-// errors. A stream that has left this memory is treated as ended.
-
-const SLOTS = 256;
+// errors. Of streams that ended well few are remembered; of resets more, as many as may come at once when a member
+// ends all of its streams, but only once they do come.
 
 export const CLOSED_UNKNOWN = 0;
 /** Both sides ended it. */
@@ -12,19 +11,57 @@ export const CLOSED_BY_PEER = 2;
 /** We reset it: what still arrives for it was sent before the peer knew. */
 export const CLOSED_BY_US = 3;
 
-export class ClosedStreams {
-  private readonly ids = new Int32Array(SLOTS);
-  private readonly how = new Uint8Array(SLOTS);
+const ENDED_SLOTS = 64;
+const RESET_SLOTS = 64;
+const RESET_SLOTS_MAX = 4_096;
+
+/** The last stream ids of one kind, in a ring that doubles up to a limit. */
+class RecentIds {
+  private ids: Int32Array;
   private next = 0;
+  private readonly slotsMax: number;
+
+  constructor(slots: number, slotsMax: number) {
+    this.ids = new Int32Array(slots);
+    this.slotsMax = slotsMax;
+  }
+
+  add(id: number): void {
+    if (this.next === this.ids.length) this.wrap();
+    this.ids[this.next++] = id;
+  }
+
+  has(id: number): boolean {
+    return this.ids.includes(id);
+  }
+
+  private wrap(): void {
+    if (this.ids.length < this.slotsMax) {
+      const grown = new Int32Array(this.ids.length * 2);
+      grown.set(this.ids);
+      this.ids = grown;
+    } else this.next = 0;
+  }
+}
+
+export class ClosedStreams {
+  private readonly ended = new RecentIds(ENDED_SLOTS, ENDED_SLOTS);
+  private byPeer: RecentIds | undefined = undefined;
+  private byUs: RecentIds | undefined = undefined;
 
   note(streamId: number, how: number): void {
-    this.ids[this.next] = streamId;
-    this.how[this.next] = how;
-    this.next = (this.next + 1) & (SLOTS - 1);
+    if (how === CLOSED_ENDED) return this.ended.add(streamId);
+    if (how === CLOSED_BY_PEER) {
+      this.byPeer ??= new RecentIds(RESET_SLOTS, RESET_SLOTS_MAX);
+      return this.byPeer.add(streamId);
+    }
+    this.byUs ??= new RecentIds(RESET_SLOTS, RESET_SLOTS_MAX);
+    this.byUs.add(streamId);
   }
 
   recall(streamId: number): number {
-    const slot = this.ids.indexOf(streamId);
-    return slot < 0 ? CLOSED_UNKNOWN : this.how[slot];
+    if (this.byUs?.has(streamId) === true) return CLOSED_BY_US;
+    if (this.byPeer?.has(streamId) === true) return CLOSED_BY_PEER;
+    return this.ended.has(streamId) ? CLOSED_ENDED : CLOSED_UNKNOWN;
   }
 }

@@ -1,31 +1,20 @@
-// One HTTP/2 connection (RFC 9113), of either role, over a net or tls socket: cuts frames, keeps the connection's
-// state and its streams', answers what the protocol answers by itself, and hands header blocks and data to the
-// subclass and the streams. No promise, no exception: whatever bytes come in, the outcome is a frame, a stream error
-// or a connection error.
+// One HTTP/2 connection (RFC 9113), of either role, over a net or tls socket: keeps the connection's state and its
+// streams', answers what the protocol answers by itself, and hands header blocks and data to the subclass and the
+// streams. No promise, no exception: whatever bytes come in, the outcome is a frame, a stream error or a connection
+// error.
 //
-// Rules that hold throughout:
-// - Every header block is decoded, even for refused streams: HPACK's state is the connection's.
-// - Every DATA byte is counted against the connection's window, even on ignored streams.
-// - Output gathers in one buffer. It is flushed when the chunk that caused it has been worked through, or, for output
-//   that has another cause, at the end of the turn (`touch`).
-// - Whatever costs us and serves nobody is charged to a budget (budgets.ts, abuse.ts).
+// Two rules hold throughout: every header block is decoded, even for refused streams, because HPACK's state is the
+// connection's; and every DATA byte counts against the connection's window, even on ignored streams.
 
 import type { Socket } from "node:net";
-import { AbuseMeter, type CutReason } from "./abuse.js";
 import { BUDGETS } from "./budgets.js";
-import { CLOSED_BY_PEER, CLOSED_BY_US, CLOSED_ENDED, ClosedStreams } from "./closed-streams.js";
-import { type ConnectionGroup, type GroupMember, sweeps } from "./connection-group.js";
+import { CLOSED_BY_PEER, CLOSED_BY_US, CLOSED_ENDED } from "./closed-streams.js";
+import { ConnectionBase } from "./connection-base.js";
+import type { ConnectionGroup } from "./connection-group.js";
 import { type FrameHandler, FrameReader } from "./frame-reader.js";
-import {
-  writeGoaway,
-  writePing,
-  writeRstStream,
-  writeSettingsAck,
-  writeWindowUpdate,
-} from "./frame-writer.js";
+import { writePing, writeSettingsAck, writeWindowUpdate } from "./frame-writer.js";
 import { HeaderAssembler } from "./header-assembler.js";
 import { type HeaderBlock, HpackDecoder } from "./hpack-decoder.js";
-import { OutputBuffer } from "./output-buffer.js";
 import {
   ErrorCode,
   errorName,
@@ -46,80 +35,23 @@ import {
   FRAME_WINDOW_UPDATE,
   readUint32,
 } from "./protocol.js";
-import { Sender } from "./sender.js";
 import { applySettings } from "./settings.js";
-import type { Http2Stream } from "./stream.js";
 
-/** Open: frames are read. Closing: our last GOAWAY is out, what still comes is thrown away. Closed: no socket. */
-const STATE_OPEN = 0;
-const STATE_CLOSING = 1;
-const STATE_CLOSED = 2;
-
-const STREAM_STALL_SWEEPS = sweeps(BUDGETS.streamStallMs);
-const SOCKET_STALL_SWEEPS = sweeps(BUDGETS.socketStallMs);
-const PARTIAL_FRAME_SWEEPS = sweeps(BUDGETS.partialFrameMs);
-const HANDSHAKE_SWEEPS = sweeps(BUDGETS.handshakeMs);
-const LINGER_SWEEPS = sweeps(BUDGETS.lingerMs);
-
-export abstract class Http2Connection implements FrameHandler, GroupMember {
-  readonly socket: Socket;
-  readonly group: ConnectionGroup;
-  /** The peer's address, for logs. */
-  readonly remote: string;
-  readonly out: OutputBuffer;
-  readonly sender: Sender;
-  readonly abuse: AbuseMeter;
-  /** A free slot for the owner, for example the identity that a TLS certificate proved. */
-  context: unknown = undefined;
+export abstract class Http2Connection extends ConnectionBase implements FrameHandler {
   /** Highest stream id that the peer has opened (server) or that we have (client). */
   lastStreamId = 0;
-  protected readonly streams = new Map<number, Http2Stream>();
-  protected readonly closedStreams = new ClosedStreams();
   /** The peer has said GOAWAY. */
   protected peerGone = false;
-  /** The second in which the last byte came in. */
-  protected receivedAt: number;
   private readonly reader: FrameReader;
   private readonly decoder = new HpackDecoder();
   private readonly headers = new HeaderAssembler();
-  private state = STATE_OPEN;
-  /** A chunk is being worked through: its end will flush. */
-  private processing = false;
-  private flushScheduled = false;
-  /** The connection has written its share of a turn: the next flush, a turn later, goes on. */
-  private unspentAtFlush = false;
-  private bytesCounted = 0;
   private receiveWindow: number = BUDGETS.connectionWindowBytes;
   private settingsReceived = false;
-  private readonly openedAt: number;
-  private closingAt = 0;
-  private discarded = 0;
   private frames = 0;
-  /** Bytes of half-received messages on all streams. */
-  private assemblyBytes = 0;
-  /** What the last sweep saw, to tell standing still from moving. */
-  private sweptFrames = 0;
-  private partialSince = -1;
-  private sweptWritten = 0;
-  private writeStuckSince = -1;
 
   constructor(socket: Socket, group: ConnectionGroup, expectPreface: boolean) {
-    this.socket = socket;
-    this.group = group;
-    this.remote = `${socket.remoteAddress ?? "unix"}:${socket.remotePort ?? ""}`;
-    this.out = new OutputBuffer(socket);
-    this.abuse = new AbuseMeter(group.second);
-    this.sender = new Sender(this.out, group, this.abuse);
+    super(socket, group);
     this.reader = new FrameReader(this, expectPreface);
-    this.openedAt = group.second;
-    this.receivedAt = group.second;
-    group.add(this);
-    socket.setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => this.onData(chunk));
-    socket.on("drain", () => this.onSocketDrain());
-    socket.on("error", (error) => this.onSocketError(error));
-    socket.on("end", () => this.onSocketClosed("the peer closed the connection"));
-    socket.on("close", () => this.onSocketClosed("the connection was closed"));
   }
 
   // -- what the roles add ------------------------------------------------------------------------------------------
@@ -134,41 +66,26 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
   protected abstract onGoaway(lastStreamId: number, code: number, debug: string): void;
   /** The peer's first SETTINGS have come: it speaks HTTP/2. */
   protected onReady(): void {}
-  /** All whole frames of a chunk are through. */
-  protected abstract onChunkEnd(): void;
-  protected abstract onSweep(second: number): void;
-  /** The connection is over; all streams have been told. */
-  protected abstract onClosed(reason: string): void;
   /** New values of the settings that concern the role. */
   abstract onPeerSetting(id: number, value: number): void;
 
-  get stopped(): boolean {
-    return this.state !== STATE_OPEN;
+  protected override get ready(): boolean {
+    return this.settingsReceived;
   }
 
-  get queuedBytes(): number {
-    return this.sender.queuedBytes;
+  protected override get midFrame(): boolean {
+    return this.headers.streamId !== 0 || this.reader.partial;
   }
 
-  get openStreams(): number {
-    return this.streams.size;
+  protected override get frameProgress(): number {
+    return this.headers.streamId !== 0 ? -1 : this.frames;
   }
 
-  // -- input ---------------------------------------------------------------------------------------------------------
+  // -- frames ----------------------------------------------------------------------------------------------------------
 
-  /** Takes bytes that somebody else has read from the socket, or that the socket has just delivered. */
-  onData(chunk: Buffer): void {
-    if (this.state !== STATE_OPEN) return this.discard(chunk.length);
-    this.group.counters.socketBytesReceived += chunk.length;
-    this.receivedAt = this.group.second;
-    this.processing = true;
+  protected override readFrames(chunk: Buffer): void {
     this.reader.feed(chunk);
-    if (!this.stopped) {
-      this.onChunkEnd();
-      this.replenishConnectionWindow();
-    }
-    this.processing = false;
-    this.flush();
+    if (!this.stopped) this.replenishConnectionWindow();
   }
 
   onFrame(type: number, flags: number, streamId: number, buf: Buffer, start: number, end: number): void {
@@ -418,16 +335,6 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
     this.errorOnStream(streamId, ErrorCode.StreamClosed, `${what} on a closed stream`);
   }
 
-  // -- ends of streams -----------------------------------------------------------------------------------------------
-
-  /** A stream error (§5.4.2): resets the stream, tells its owner, and counts against the peer. */
-  streamError(stream: Http2Stream, code: number, reason: string): void {
-    if (stream.closed) return;
-    this.resetStream(stream, code);
-    stream.receiveReset(code, reason);
-    this.chargeReset();
-  }
-
   /** A stream error where there may be no stream object; on an idle stream only a connection error is possible. */
   protected errorOnStream(streamId: number, code: number, reason: string): void {
     const stream = this.streams.get(streamId);
@@ -438,257 +345,11 @@ export abstract class Http2Connection implements FrameHandler, GroupMember {
     this.chargeReset();
   }
 
-  /** Resets a stream on our own account: its owner knows, and the peer is not to blame. */
-  resetStream(stream: Http2Stream, code: number): void {
-    if (stream.closed) return;
-    this.forget(stream, CLOSED_BY_US);
-    this.sendReset(stream.id, code);
-  }
-
-  protected sendReset(streamId: number, code: number): void {
-    this.group.counters.resetsSent++;
-    writeRstStream(this.out, streamId, code);
-    this.touch();
-  }
-
-  /** Both sides have ended. */
-  endStream(stream: Http2Stream): void {
-    this.forget(stream, CLOSED_ENDED);
-  }
-
-  private forget(stream: Http2Stream, how: number): void {
-    if (stream.closed) return;
-    stream.closed = true;
-    this.streams.delete(stream.id);
-    this.closedStreams.note(stream.id, how);
-    this.sender.drop(stream);
-    stream.onForgotten();
-    if (stream.dueAt !== Number.POSITIVE_INFINITY) this.group.deadlines.disarm(stream);
-    this.onStreamGone();
-  }
-
-  /** The highest of the peer's streams that we have worked on, for GOAWAY. */
-  protected abstract lastServedStreamId(): number;
-
-  /** A stream has left the table. */
-  protected abstract onStreamGone(): void;
-
-  // -- budgets ---------------------------------------------------------------------------------------------------------
-
-  /** Charges `cost` idle frames; false when the connection has been cut for it. */
-  protected chargeIdleFrame(cost: number): boolean {
-    if (this.abuse.idleFrames.take(cost, this.group.second)) return true;
-    this.connectionError(ErrorCode.EnhanceYourCalm, "too many frames without work", "idle-frames");
-    return false;
-  }
-
-  /** Charges what a compressed message has unfolded to; false when the connection has been cut for it. */
-  chargeInflation(packedBytes: number, bytes: number): boolean {
-    const excess = bytes - packedBytes * BUDGETS.inflationRatio;
-    if (excess <= 0 || this.abuse.inflation.take(excess, this.group.second)) return true;
-    this.connectionError(ErrorCode.EnhanceYourCalm, "too many compression bombs", "compression-bombs");
-    return false;
-  }
-
-  private chargeReset(): void {
-    if (this.abuse.resets.take(1, this.group.second)) return;
-    this.connectionError(ErrorCode.EnhanceYourCalm, "too many stream resets", "stream-resets");
-  }
-
-  /** Counts bytes held for half-received messages; false when they are too many. */
-  countAssembly(bytes: number): boolean {
-    this.assemblyBytes += bytes;
-    this.group.assemblyBytes += bytes;
-    return (
-      bytes <= 0 ||
-      (this.assemblyBytes <= BUDGETS.assemblyBytesPerConnection &&
-        this.group.assemblyBytes <= BUDGETS.assemblyBytesTotal)
-    );
-  }
-
-  /** A whole message of `bytes` has arrived: honest work. */
-  noteMessage(bytes: number): void {
-    this.group.counters.messageBytesReceived += bytes;
-    this.abuse.credit();
-  }
-
-  // -- output ----------------------------------------------------------------------------------------------------------
-
-  /** Sees to it that what was just written leaves: with the chunk being worked through, or at the end of the turn. */
-  touch(): void {
-    if (this.processing || this.flushScheduled) return;
-    this.flushScheduled = true;
-    this.group.scheduleFlush(this);
-  }
-
-  flush(): void {
-    this.flushScheduled = false;
-    if (this.unspentAtFlush) {
-      this.unspentAtFlush = false;
-      this.resumeSending();
-    }
-    this.out.flush();
-    if (this.out.bytesWritten > this.bytesCounted) {
-      this.group.counters.socketBytesSent += this.out.bytesWritten - this.bytesCounted;
-      this.bytesCounted = this.out.bytesWritten;
-    }
-    // A peer that does not read is not read from: it could only ask for more.
-    if (this.out.blocked && !this.socket.isPaused()) this.socket.pause();
-    const spent = this.sender.spent;
-    this.sender.beginTurn();
-    if (!spent || this.stopped) return;
-    this.unspentAtFlush = true;
-    this.touch();
-  }
-
-  /** Goes on with what waited for the socket or for the next turn. */
-  private resumeSending(): void {
-    if (this.stopped) return;
-    this.processing = true;
-    this.sender.pumpWaiting();
-    this.onChunkEnd();
-    this.processing = false;
-  }
-
-  private onSocketDrain(): void {
-    this.out.blocked = false;
-    if (this.state !== STATE_OPEN) return;
-    this.socket.resume();
-    this.resumeSending();
-    this.flush();
-  }
-
   /** Grants the connection's window again once half of it is used: one frame for many. */
   private replenishConnectionWindow(): void {
     const used = BUDGETS.connectionWindowBytes - this.receiveWindow;
     if (used < BUDGETS.connectionWindowBytes / 2) return;
     this.receiveWindow += used;
     writeWindowUpdate(this.out, 0, used);
-  }
-
-  /** The same for a stream, when its owner has taken the bytes. */
-  replenishStreamWindow(stream: Http2Stream): void {
-    const used = BUDGETS.streamWindowBytes - stream.receiveWindow;
-    if (used < BUDGETS.streamWindowBytes / 2 || stream.closed || stream.remoteClosed) return;
-    stream.receiveWindow += used;
-    writeWindowUpdate(this.out, stream.id, used);
-    this.touch();
-  }
-
-  // -- ends of the connection ------------------------------------------------------------------------------------------
-
-  /** A connection error (§5.4.1): GOAWAY with the reason, and the end. Counted and logged as the peer's fault. */
-  connectionError(code: number, detail: string, reason: CutReason = "protocol-error"): void {
-    if (this.state !== STATE_OPEN) return;
-    this.group.noteCut(this.remote, reason, detail);
-    this.shutdown(code, detail);
-  }
-
-  /** Says GOAWAY and closes; streams that are still open are lost. */
-  shutdown(code: number, detail: string): void {
-    if (this.state !== STATE_OPEN) return;
-    this.state = STATE_CLOSING;
-    this.closingAt = this.group.second;
-    writeGoaway(this.out, this.lastServedStreamId(), code, detail);
-    this.loseStreams(detail);
-    this.flush();
-    this.socket.resume();
-    this.socket.end();
-  }
-
-  /** Gives the connection up without another word: the peer does not read. */
-  cut(reason: CutReason, detail: string): void {
-    if (this.state === STATE_CLOSED) return;
-    if (this.state === STATE_OPEN) this.group.noteCut(this.remote, reason, detail);
-    this.destroy(detail);
-  }
-
-  destroy(reason: string): void {
-    this.socket.destroy();
-    this.onSocketClosed(reason);
-  }
-
-  private onSocketError(error: Error): void {
-    if (this.group.logger.isEnabled("debug")) {
-      this.group.logger.debug("connection error", { "remote-addr": this.remote, error: error.message });
-    }
-  }
-
-  private onSocketClosed(reason: string): void {
-    if (this.state === STATE_CLOSED) return;
-    this.state = STATE_CLOSED;
-    this.loseStreams(reason);
-    this.out.discard();
-    this.group.remove(this);
-    this.onClosed(reason);
-    // After the peer's FIN nothing more is of use; what is still buffered is given up.
-    this.socket.destroySoon();
-  }
-
-  private loseStreams(reason: string): void {
-    for (const stream of this.streams.values()) {
-      this.forget(stream, CLOSED_BY_US);
-      stream.receiveReset(ErrorCode.Cancel, reason);
-    }
-  }
-
-  private discard(bytes: number): void {
-    this.discarded += bytes;
-    if (this.discarded > BUDGETS.lingerBytes) this.destroy("too many bytes after GOAWAY");
-  }
-
-  // -- the sweep -------------------------------------------------------------------------------------------------------
-
-  sweep(second: number): void {
-    if (this.state === STATE_CLOSING) {
-      if (second - this.closingAt > LINGER_SWEEPS) this.destroy("closed");
-      return;
-    }
-    if (!this.settingsReceived && second - this.openedAt >= HANDSHAKE_SWEEPS) {
-      return this.connectionError(ErrorCode.SettingsTimeout, "no SETTINGS in time", "handshake-timeout");
-    }
-    if (this.isWriteStuck(second)) return this.cut("socket-stalled", "the peer does not read");
-    if (this.isFrameStuck(second)) {
-      return this.connectionError(ErrorCode.EnhanceYourCalm, "a frame was not finished", "partial-frame");
-    }
-    if (this.sender.queuedStreams > 0) this.resetStalledStreams(second);
-    this.onSweep(second);
-  }
-
-  private isWriteStuck(second: number): boolean {
-    const written = this.out.bytesWritten - this.socket.writableLength;
-    if (this.socket.writableLength === 0 || written !== this.sweptWritten) {
-      this.sweptWritten = written;
-      this.writeStuckSince = -1;
-      return false;
-    }
-    if (this.writeStuckSince < 0) this.writeStuckSince = second;
-    return second - this.writeStuckSince >= SOCKET_STALL_SWEEPS;
-  }
-
-  private isFrameStuck(second: number): boolean {
-    if (this.headers.streamId !== 0) return second - this.headers.openedAt >= PARTIAL_FRAME_SWEEPS;
-    if (!this.reader.partial || this.socket.isPaused() || this.frames !== this.sweptFrames) {
-      this.sweptFrames = this.frames;
-      this.partialSince = -1;
-      return false;
-    }
-    if (this.partialSince < 0) this.partialSince = second;
-    return second - this.partialSince >= PARTIAL_FRAME_SWEEPS;
-  }
-
-  private resetStalledStreams(second: number): void {
-    for (const stream of this.streams.values()) {
-      if (!stream.hasQueued || second - stream.queue!.progressAt < STREAM_STALL_SWEEPS) continue;
-      this.group.counters.streamsStalled++;
-      this.streamError(stream, ErrorCode.EnhanceYourCalm, "the stream's window stayed shut");
-      if (this.stopped) return;
-    }
-  }
-
-  /** Short deterministic text for tests and debug endpoints. */
-  describe(): string {
-    const state = this.state === STATE_OPEN ? "open" : this.state === STATE_CLOSING ? "closing" : "closed";
-    return `${state} streams=${this.streams.size} queued=${this.sender.queuedBytes} window=${this.sender.window}`;
   }
 }

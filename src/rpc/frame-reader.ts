@@ -17,8 +17,6 @@ export interface FrameHandler {
 }
 
 const NO_CARRY: Buffer = Buffer.alloc(0);
-/** A carry buffer of at most this size is kept for the next divided frame; a larger one is given back. */
-const CARRY_KEPT_BYTES = 1024;
 
 export class FrameReader {
   private readonly handler: FrameHandler;
@@ -86,8 +84,9 @@ export class FrameReader {
     pos = this.take(chunk, pos, need);
     if (this.carried < need) return -1;
     const frame = this.carry;
+    // Never reused: a view of the frame may be held until the end of the chunk.
+    this.carry = NO_CARRY;
     this.carried = 0;
-    if (frame.length > CARRY_KEPT_BYTES) this.carry = NO_CARRY;
     this.handler.onFrame(
       frame[3],
       frame[4],

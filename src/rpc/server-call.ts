@@ -62,8 +62,8 @@ export class ServerCall extends GrpcStream {
   dispatched = false;
   /** The one message of a call that has not been dispatched yet. */
   pending: Uint8Array | undefined = undefined;
-  /** It waits for its connection to get rid of output before it is dispatched. */
-  parked = false;
+  /** Bytes of its message while it waits for its connection to get rid of output before it is dispatched; else -1. */
+  parkedBytes = -1;
   /** The second in which it was opened. */
   readonly openedAt: number;
   private readonly head: RequestHead;

@@ -176,7 +176,7 @@ export class ServerConnection extends Http2Connection {
     }
     // The view dies with the chunk.
     call.pending = call.pending!.slice();
-    call.parked = true;
+    call.parkedBytes = bytes;
     this.parkedBytes += bytes;
     this.parked.push(call);
   }
@@ -189,7 +189,7 @@ export class ServerConnection extends Http2Connection {
   private dispatchDeferred(): void {
     for (let i = 0; i < this.deferred.length; i++) {
       const call = this.deferred[i];
-      if (call.pending !== undefined && !call.parked) this.admit(call);
+      if (call.pending !== undefined && call.parkedBytes < 0) this.admit(call);
     }
     this.deferred.length = 0;
   }
@@ -198,12 +198,10 @@ export class ServerConnection extends Http2Connection {
     let taken = 0;
     while (taken < this.parked.length && this.queuedBytes <= BUDGETS.parkCallsBytes) {
       const call = this.parked[taken++];
-      if (call.pending === undefined) continue;
-      this.parkedBytes -= call.pending.length;
-      call.dispatch();
+      this.parkedBytes -= call.parkedBytes;
+      if (call.pending !== undefined) call.dispatch();
     }
     this.parked.splice(0, taken);
-    if (this.parked.length === 0) this.parkedBytes = 0;
   }
 
   // -- pings -----------------------------------------------------------------------------------------------------------
