@@ -18,17 +18,35 @@ const SEED = Number(process.env.CRASH_SEED ?? 1);
 const TARGET = (process.env.CRASH_TARGET ?? "process") as TargetName;
 const LIFE_MS = 500;
 
-async function crashCycle(member: ProcessMember, model: Model, random: SeededRandom): Promise<number> {
+interface Cycle {
+  operations: number;
+  /** How the life ended, for whoever has to find out what went wrong. */
+  history: string;
+}
+
+async function crashCycle(member: ProcessMember, model: Model, random: SeededRandom): Promise<Cycle> {
+  let history = "";
   const load = new Load(member.endpoint, model, random);
   await load.start();
-  await new Promise((resolve) => setTimeout(resolve, 20 + random.below(LIFE_MS)));
-  if (random.below(10) === 0) await member.stop();
-  else await member.kill();
+  const life = 20 + random.below(LIFE_MS);
+  await new Promise((resolve) => setTimeout(resolve, life));
+  if (random.below(10) === 0) {
+    history += `SIGTERM after ${life} ms`;
+    await member.stop();
+  } else {
+    history += `SIGKILL after ${life} ms`;
+    await member.kill();
+  }
   await load.end();
-  if (random.below(6) === 0) await member.startAndKill(random.below(600));
+  if (random.below(6) === 0) {
+    const start = random.below(600);
+    history += `, SIGKILL ${start} ms into the start`;
+    await member.startAndKill(start);
+  }
+  history += `, rare work: ${load.rareWork.join(" ")}`;
   await member.start();
   await checkRecovery(member.endpoint, model);
-  return load.operations;
+  return { operations: load.operations, history };
 }
 
 describe("crash", () => {
@@ -41,10 +59,13 @@ describe("crash", () => {
       const member = newMember(TARGET);
       let operations = 0;
       let cycle = 0;
+      let history = "";
       try {
         await member.start();
         for (; cycle < CYCLES && model.violations.length === 0; cycle++) {
-          operations += await crashCycle(member, model, random);
+          const life = await crashCycle(member, model, random);
+          operations += life.operations;
+          history = life.history;
         }
       } finally {
         await member.destroy();
@@ -52,7 +73,7 @@ describe("crash", () => {
       process.stdout.write(
         `cycles: ${cycle}, operations: ${operations}, violations: ${model.violations.length}, seed: ${SEED}\n`,
       );
-      expect(model.violations).toEqual([]);
+      expect(model.violations, `cycle ${cycle}: ${history}`).toEqual([]);
     },
     60_000 + CYCLES * 20_000,
   );

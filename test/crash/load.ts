@@ -22,6 +22,8 @@ const UNKNOWN_CODES = new Set<number>([
   Code.UNAVAILABLE,
 ]);
 
+const RARE = ["compact", "defragment", "grant", "grant", "revoke", "snapshot", "hash", "hash"] as const;
+
 type Header = { header?: { revision: bigint } };
 
 export class Load {
@@ -31,6 +33,8 @@ export class Load {
   readonly #running: Promise<void>[] = [];
   #stopping = false;
   operations = 0;
+  /** Names of the rare operations that were begun, in order. */
+  readonly rareWork: string[] = [];
   static #values = 0;
   static #leases = 1000n;
 
@@ -149,19 +153,20 @@ export class Load {
 
   async #rare(): Promise<boolean> {
     await new Promise((resolve) => setTimeout(resolve, this.#random.below(40)));
-    switch (this.#random.below(8)) {
-      case 0:
+    const kind = RARE[this.#random.below(RARE.length)];
+    this.rareWork.push(kind);
+    switch (kind) {
+      case "compact":
         return this.#compact();
-      case 1:
+      case "defragment":
         return succeeded(await this.#client(0).unary(Maintenance.method.defragment, {}));
-      case 2:
-      case 3:
+      case "grant":
         return this.#grant();
-      case 4:
+      case "revoke":
         return this.#revoke();
-      case 5:
+      case "snapshot":
         return this.#snapshot();
-      default:
+      case "hash":
         return this.#hash();
     }
   }

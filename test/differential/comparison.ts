@@ -23,6 +23,20 @@ const REMOVED: readonly { reason: string; methods: RegExp; pattern: RegExp; by: 
   },
 ];
 
+/** 3.5 checks all puts of a transaction before its ranges, 3.7 every operation in turn: of several reasons to refuse one
+ *  transaction they name different ones. */
+const TXN_REFUSALS = new Set([
+  "error 3 etcdserver: key not found",
+  "error 5 etcdserver: requested lease not found",
+  "error 11 etcdserver: mvcc: required revision has been compacted",
+  "error 11 etcdserver: mvcc: required revision is a future revision",
+]);
+
+export function agree(operation: Operation, left: string, right: string): boolean {
+  if (left === right) return true;
+  return operation.method === "KV.Txn" && TXN_REFUSALS.has(left) && TXN_REFUSALS.has(right);
+}
+
 /** One line that is the same for equal answers. */
 export function printAnswer(operation: Operation, outcome: Outcome<Uint8Array>, names: Names): string {
   if (!("response" in outcome)) return `error ${outcome.code} ${outcome.message}`;

@@ -10,7 +10,7 @@ import { describe, expect, test } from "vitest";
 import { SeededRandom } from "#base";
 import { requireReference, type TargetName } from "../support/index.js";
 import { Names } from "../support/messages.js";
-import { printRequest } from "./comparison.js";
+import { agree, printRequest } from "./comparison.js";
 import { type Operation, Operations } from "./operations.js";
 import { type Answer, Side } from "./side.js";
 
@@ -21,7 +21,7 @@ const SIDES = (process.env.DIFF_SIDES ?? "reference,process").split(",") as Targ
 const READS_TOGETHER = 24;
 const CHECK_EVERY = 500;
 const WATCHERS = 12;
-const DIFFERENCES_SHOWN = 5;
+const DIFFERENCES_SHOWN = Number(process.env.DIFF_SHOWN ?? 5);
 
 class Run {
   readonly #left: Side;
@@ -58,7 +58,7 @@ class Run {
     // A watcher that still catches up may or may not meet a compaction: let it arrive first.
     if (operation.method === "KV.Compact") await this.#settleWatchers();
     await this.#compare(operation, this.#left.perform(operation), this.#right.perform(operation));
-    if (this.#random.below(60) === 0) this.#changeWatchers();
+    if (this.#random.below(60) === 0) await this.#changeWatchers();
   }
 
   async #flushReads(): Promise<void> {
@@ -72,7 +72,7 @@ class Run {
   async #compare(operation: Operation, leftWork: Promise<Answer>, rightWork: Promise<Answer>): Promise<void> {
     const [left, right] = await Promise.all([leftWork, rightWork]);
     const at = this.#performed++;
-    if (left.line !== right.line) {
+    if (!agree(operation, left.line, right.line)) {
       this.differences.push(
         [
           `operation ${at}: ${printRequest(operation, this.#names)}`,
@@ -88,10 +88,11 @@ class Run {
     }
   }
 
-  /** Adds a watcher or takes one away, the same on both sides. */
-  #changeWatchers(): void {
+  /** Adds a watcher or takes one away, the same on both sides. One that is taken away has caught up before. */
+  async #changeWatchers(): Promise<void> {
     const sides = [this.#left.watches, this.#right.watches];
     if (this.#watching.length >= WATCHERS) {
+      await this.#settleWatchers();
       const [watchId] = this.#watching.splice(this.#random.below(this.#watching.length), 1);
       for (const side of sides) side.cancel(watchId);
       return;
