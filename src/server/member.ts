@@ -132,6 +132,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private appliedTerm = 0;
   /** The term that watch responses carry. */
   private announcedTerm = 0;
+  private started = false;
   private stopped = false;
   /** Called at the end of each turn: the services flush what they have answered. */
   onFlush: () => void = () => {};
@@ -195,13 +196,6 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.housekeeping.start();
     this.autoCompactor?.start();
     this.driver.start();
-    const { node } = this.driver;
-    const { config } = this;
-    // Alone, nobody can be disturbed by an early election.
-    if (config.initialElectionTickAdvance && this.cluster.isAlone) {
-      const ticks = Math.floor(config.electionTimeoutMs / config.heartbeatIntervalMs) - 1;
-      for (let i = 0; i < ticks; i++) node.tick();
-    }
   }
 
   /** Resolves once this member serves: it takes part, its log is applied, and the cluster knows of it. */
@@ -490,11 +484,20 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   }
 
   onTurnEnd(): void {
+    if (!this.started) this.onFirstTurn();
     if (this.term !== this.announcedTerm) {
       this.announcedTerm = this.term;
       this.hub.setHeader(this.cluster.id, this.cluster.localId, this.term);
     }
     this.onFlush();
+  }
+
+  /** Alone, nobody can be disturbed by an election: no need to wait for a timeout. */
+  private onFirstTurn(): void {
+    this.started = true;
+    if (!this.config.initialElectionTickAdvance || !this.cluster.isAlone) return;
+    this.driver.node.campaign();
+    this.driver.schedule();
   }
 
   // -- ApplyListener ---------------------------------------------------------------------------------------------------
