@@ -1,5 +1,5 @@
-// Compaction of the key index in slices: leaf by leaf through the ordered keys, so that the longest slice is some 255
-// keys. Between slices keys may come and go; the walk remembers the first key of the leaf where it goes on. A key may
+// Compaction of the key index in slices: leaf by leaf through the ordered keys, so that the smallest slice is some
+// 127 keys. Between slices keys may come and go; the walk remembers the first key of the leaf where it goes on. A key may
 // be met twice that way, which changes nothing, and a key made meanwhile has nothing to compact.
 
 import { copyBytes, EMPTY_BYTES } from "#base";

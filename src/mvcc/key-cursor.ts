@@ -26,6 +26,7 @@ export class KeyCursor {
   private atRevision = 0;
   private descending = false;
   private words: Uint32Array = NO_WORDS;
+  private base = 0;
   // The rest of the current leaf is [low, high); the rest of the range are the leaves up to (or down to) `lastLeaf`.
   private low = 0;
   private high = 0;
@@ -53,7 +54,7 @@ export class KeyCursor {
     const index = this.index;
     for (;;) {
       while (this.low < this.high) {
-        const ref = this.words[this.descending ? this.high-- : ++this.low]; // word 0 is the leaf's length
+        const ref = this.words[this.base + (this.descending ? this.high-- : ++this.low)]; // the length comes first
         this.visited = ref;
         if (index.resolve(ref, this.atRevision, this.revision)) {
           this.ref = ref;
@@ -69,8 +70,8 @@ export class KeyCursor {
     this.lookedAt = 1;
     while (this.low === this.high) if (!this.nextLeaf()) return -1;
     const order = this.index.order;
-    const whole = this.low === 0 && this.high === this.words[0];
-    this.visited = this.words[this.high];
+    const whole = this.low === 0 && this.high === this.words[this.base];
+    this.visited = this.words[this.base + this.high];
     if (whole && this.atRevision >= order.changedAt(this.leaf)) {
       this.low = this.high;
       return order.liveCount(this.leaf);
@@ -78,7 +79,7 @@ export class KeyCursor {
     let count = 0;
     this.lookedAt = this.high - this.low;
     while (this.low < this.high) {
-      if (this.index.resolve(this.words[++this.low], this.atRevision, this.revision)) count++;
+      if (this.index.resolve(this.words[this.base + ++this.low], this.atRevision, this.revision)) count++;
     }
     return count;
   }
@@ -105,9 +106,11 @@ export class KeyCursor {
   }
 
   private enterLeaf(): void {
-    this.words = this.index.order.leafWords(this.leaf);
+    const { order } = this.index;
+    this.words = order.leafMemory(this.leaf);
+    this.base = order.leafStart(this.leaf);
     this.low = this.descending && this.leaf === this.lastLeaf ? this.lastBound : 0;
-    this.high = !this.descending && this.leaf === this.lastLeaf ? this.lastBound : this.words[0];
+    this.high = !this.descending && this.leaf === this.lastLeaf ? this.lastBound : this.words[this.base];
   }
 
   /** Finds both ends of what is left of the range. */

@@ -77,6 +77,20 @@ export class KeyEntries {
     return i < shared ? bytes[start + i] - key[i] : length - key.length;
   }
 
+  /** Four bytes of the key from `from` on as a big-endian number; zeros where it ends. */
+  fourBytes(ref: number, from: number): number {
+    const slab = this.memory.slabOf(ref);
+    const at = offsetOf(ref);
+    const left = slab.u32[at * 2 + 9] - from;
+    const bytes = slab.u8;
+    const start = at * 8 + HEADER_BYTES + from;
+    const a = left > 0 ? bytes[start] : 0;
+    const b = left > 1 ? bytes[start + 1] : 0;
+    const c = left > 2 ? bytes[start + 2] : 0;
+    const d = left > 3 ? bytes[start + 3] : 0;
+    return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  }
+
   main(ref: number): number {
     return this.memory.slabOf(ref).f64[offsetOf(ref)];
   }

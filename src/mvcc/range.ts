@@ -93,8 +93,7 @@ export class RangeReader implements Pin {
   }
 
   /**
-   * Goes on until about `keysMax` keys were visited or `bytesMax` bytes written. If it stops early, the key index may
-   * change before the next step.
+   * Goes on until about `keysMax` keys were visited or `bytesMax` bytes written, and pauses.
    * @returns true when the response body is complete (or `error` is set)
    */
   step(keysMax: number, bytesMax: number): boolean {
@@ -102,13 +101,22 @@ export class RangeReader implements Pin {
     const bytesEnd = bytesMax + (this.out?.length ?? 0);
     for (let visited = 0; this.phase !== Phase.Done; ) {
       if (visited >= keysMax || (this.out?.length ?? 0) >= bytesEnd) {
-        this.sleep();
+        this.pause();
         return false;
       }
       visited += this.advance();
     }
     this.close();
     return true;
+  }
+
+  /** Lets the key index change before the next step. Until `close`, compaction waits for this read. */
+  pause(): void {
+    if (this.phase === Phase.Done) return;
+    this.cursor.suspend();
+    if (this.pinned) return;
+    this.pinned = true;
+    this.state.pin(this);
   }
 
   /** Ends the read, finished or not. Must be called for a read that is given up. */
@@ -258,13 +266,6 @@ export class RangeReader implements Pin {
       const lease = req.sortTarget === SortTarget.Value ? kv.lease : NO_LEASE;
       writeBareKey(out, kv.key, kv.createRevision, kv.modRevision, kv.version, lease);
     }
-  }
-
-  private sleep(): void {
-    this.cursor.suspend();
-    if (this.pinned) return;
-    this.pinned = true;
-    this.state.pin(this);
   }
 
   private wake(): void {

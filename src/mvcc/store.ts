@@ -154,11 +154,13 @@ export class Store implements History {
 
   /**
    * Starts a Range that is answered in steps; `reader.error` is set if it is refused. `out` belongs to the reader
-   * until it is done. The header's revision is the current one at this call.
+   * until it is done. The header's revision is the current one at this call. Step it until it is done, or close it:
+   * compaction waits for it.
    */
   openRange(req: RangeRequest, out: WireWriter): RangeReader {
     const reader = new RangeReader(this.state);
     reader.error = reader.open(ownedRange(req), out, this.state.currentRevision);
+    if (reader.error === undefined) reader.pause();
     return reader;
   }
 

@@ -27,15 +27,14 @@ export function checkOverlaps(req: TxnRequest): RpcError | undefined {
   return undefined;
 }
 
-/** Settles the usual case without any set: no nesting, and at most one put or no delete with it. */
+/** Settles the usual case without any set: one operation that is not a transaction, or ranges besides it. */
 function mayOverlap(ops: readonly RequestOp[]): boolean {
-  let puts = 0;
-  let others = 0;
+  let writes = 0;
   for (const op of ops) {
-    if (op instanceof PutRequest) puts++;
-    else if (op instanceof DeleteRangeRequest || op instanceof TxnRequest) others++;
+    if (op instanceof TxnRequest) return true;
+    if (op instanceof PutRequest || op instanceof DeleteRangeRequest) writes++;
   }
-  return puts + others > 1;
+  return writes > 1;
 }
 
 class Footprint {
