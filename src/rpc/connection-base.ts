@@ -26,6 +26,13 @@ const STREAM_STALL_SWEEPS = sweeps(BUDGETS.streamStallMs);
 const HANDSHAKE_SWEEPS = sweeps(BUDGETS.handshakeMs);
 const LINGER_SWEEPS = sweeps(BUDGETS.lingerMs);
 
+/** host:port; "@" for a unix socket, as Go names a peer without a name. */
+function remoteName(socket: Socket): string {
+  const host = socket.remoteAddress;
+  if (host === undefined) return "@";
+  return `${host.includes(":") ? `[${host}]` : host}:${socket.remotePort}`;
+}
+
 export abstract class ConnectionBase implements GroupMember {
   readonly socket: Socket;
   readonly group: ConnectionGroup;
@@ -58,7 +65,7 @@ export abstract class ConnectionBase implements GroupMember {
   constructor(socket: Socket, group: ConnectionGroup) {
     this.socket = socket;
     this.group = group;
-    this.remote = `${socket.remoteAddress ?? "unix"}:${socket.remotePort ?? ""}`;
+    this.remote = remoteName(socket);
     this.out = new OutputBuffer(socket);
     this.abuse = new AbuseMeter(group.second);
     this.sender = new Sender(this.out, group, this.abuse);

@@ -232,7 +232,7 @@ export class RawClient {
 
   /** The first frame that satisfies `wanted`, already received or still to come; undefined when the connection ends
    *  or the time is up before. */
-  async until(wanted: (frame: Frame) => boolean, timeoutMs = 2_000): Promise<Frame | undefined> {
+  async until(wanted: (frame: Frame) => boolean, timeoutMs = 5_000): Promise<Frame | undefined> {
     const deadline = Date.now() + timeoutMs;
     for (let seen = 0; ; ) {
       while (seen < this.frames.length) {
@@ -245,7 +245,7 @@ export class RawClient {
   }
 
   /** True when the server closes the connection in time. */
-  async untilClosed(timeoutMs = 2_000): Promise<boolean> {
+  async untilClosed(timeoutMs = 5_000): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     while (!this.closed && Date.now() < deadline) await this.nextEvent(deadline - Date.now());
     return this.closed;
