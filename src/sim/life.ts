@@ -21,6 +21,8 @@ export class Life {
   running: RunningMember | undefined;
   /** Set once the member serves clients. */
   services: Services | undefined;
+  /** To be called when the life is over: whoever holds a connection to it hears that it broke. */
+  readonly onOver: (() => void)[] = [];
   /** What the step checks remember. */
   seenTerm = 0;
   seenCommit = 0;
@@ -33,6 +35,12 @@ export class Life {
     this.host = host;
     this.number = number;
     this.clock = new VirtualClock(world, this, host.clockOffsetMs, host.clockRate, () => host.wallOffsetMs);
+  }
+
+  end(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    for (const callback of this.onOver) callback();
   }
 }
 

@@ -1,0 +1,157 @@
+// The network between members, and between clients and members. Raft messages travel as bytes, encoded and decoded by the
+// real codec. A link has a direction, a delay, and what goes wrong on it: blocks (several faults may block the same link;
+// it opens when the last is gone), loss, duplication, reordering. Unless reordering is on, a link keeps its order, as a
+// connection does. Database images are streams of their own, which can be cut in the middle.
+
+import { copyBytes, type SeededRandom, WireWriter } from "#base";
+import { decodeMessage, encodeMessage, type MemberId, type RaftMessage } from "#proto";
+import type { OutgoingSnapshot, SnapshotSender, Transport } from "#server";
+import { EventKind } from "./event-queue.js";
+import type { Host } from "./host.js";
+import { ImageTransfer } from "./image-transfer.js";
+import type { Life } from "./life.js";
+import { around, type Plan } from "./plan.js";
+import type { World } from "./world.js";
+
+/** Trouble that holds for all links while a fault lasts. */
+export interface Weather {
+  loss: number;
+  duplicate: number;
+  extraDelayMs: number;
+  clientLoss: number;
+}
+
+export class Network {
+  readonly weather: Weather = { loss: 0, duplicate: 0, extraDelayMs: 0, clientLoss: 0 };
+  /** Images are cut in the middle with this probability. */
+  imageCut = 0;
+  messages = 0;
+  private readonly world: World;
+  private readonly plan: Plan;
+  private readonly random: SeededRandom;
+  private readonly hosts = new Map<MemberId, Host>();
+  /** How many faults block a link. */
+  private readonly blocks = new Map<number, number>();
+  /** Links on which the sender does not notice that nothing arrives. */
+  private readonly halfOpen = new Set<number>();
+  private readonly lastArrival = new Map<number, number>();
+  private readonly out = new WireWriter(4096);
+
+  constructor(world: World, plan: Plan) {
+    this.world = world;
+    this.plan = plan;
+    this.random = world.fork("network");
+  }
+
+  join(host: Host): void {
+    this.hosts.set(host.memberId, host);
+  }
+
+  /** What a life sends through. */
+  transportOf(life: Life): Transport & SnapshotSender {
+    return {
+      send: (messages) => {
+        if (life.isOver) return;
+        for (const message of messages) this.send(life, message);
+      },
+      sendSnapshot: (snapshot) => this.sendImage(life, snapshot),
+    };
+  }
+
+  block(from: Host, to: Host, silently: boolean): void {
+    const link = linkOf(from, to);
+    this.blocks.set(link, (this.blocks.get(link) ?? 0) + 1);
+    if (silently) this.halfOpen.add(link);
+  }
+
+  unblock(from: Host, to: Host): void {
+    const link = linkOf(from, to);
+    const count = (this.blocks.get(link) ?? 0) - 1;
+    if (count > 0) {
+      this.blocks.set(link, count);
+      return;
+    }
+    this.blocks.delete(link);
+    this.halfOpen.delete(link);
+  }
+
+  isBlocked(from: Host, to: Host): boolean {
+    return this.blocks.has(linkOf(from, to));
+  }
+
+  /** Ends all trouble but what the plan has always. */
+  heal(): void {
+    this.blocks.clear();
+    this.halfOpen.clear();
+    Object.assign(this.weather, { loss: 0, duplicate: 0, extraDelayMs: 0, clientLoss: 0 });
+    this.imageCut = 0;
+  }
+
+  /** How long something small takes from one member to another. */
+  delay(): number {
+    const { netDelayMs, netJitterMs } = this.plan;
+    return netDelayMs + around(this.random, netJitterMs) + this.random.float() * this.weather.extraDelayMs;
+  }
+
+  /** The same between a client and a member. */
+  clientDelay(): number {
+    return this.plan.clientNetDelayMs * (0.5 + this.random.float());
+  }
+
+  losesClientMessage(): boolean {
+    return this.random.float() < this.plan.clientLoss + this.weather.clientLoss;
+  }
+
+  private send(life: Life, message: RaftMessage): void {
+    const to = this.hosts.get(message.to);
+    if (to === undefined || to.isRetired || life.host.isRetired) return;
+    this.messages++;
+    const link = linkOf(life.host, to);
+    if (this.blocks.has(link)) return this.refuse(life, message.to, link);
+    const { plan, weather, random } = this;
+    if (random.float() < plan.netLoss + weather.loss) return;
+    this.out.reset();
+    encodeMessage(this.out, message);
+    const bytes = this.out.finish();
+    this.deliver(life, to, link, bytes);
+    if (random.float() < plan.netDuplicate + weather.duplicate)
+      this.deliver(life, to, link, copyBytes(bytes));
+  }
+
+  private deliver(life: Life, to: Host, link: number, bytes: Uint8Array): void {
+    const busy = Math.max(0, life.busyUntil - this.world.now);
+    let arrival = this.world.now + busy + this.delay();
+    if (!this.plan.netReorders) {
+      arrival = Math.max(arrival, (this.lastArrival.get(link) ?? 0) + 0.001);
+      this.lastArrival.set(link, arrival);
+    }
+    const target = to.life;
+    if (target === undefined) return;
+    const receive = (): void => {
+      const { running } = target;
+      if (running === undefined || this.blocks.has(link)) return;
+      running.member.driver.receive(decodeMessage(bytes));
+    };
+    this.world.after(arrival - this.world.now, EventKind.Message, receive, target);
+  }
+
+  /** Nothing goes through. A sender whose connection broke hears of it; on a half-open one it does not. */
+  private refuse(life: Life, to: MemberId, link: number): void {
+    if (this.halfOpen.has(link) || this.random.below(4) !== 0) return;
+    const report = (): void => {
+      if (life.running !== undefined) life.running.member.driver.node.reportUnreachable(to);
+    };
+    this.world.after(this.delay(), EventKind.Message, report, life);
+  }
+
+  private sendImage(life: Life, snapshot: OutgoingSnapshot): void {
+    const to = this.hosts.get(snapshot.message.to);
+    const transfer = new ImageTransfer(this.world, this, life, to, snapshot);
+    if (this.random.float() < this.imageCut) transfer.cutAfter(this.random.below(6));
+    transfer.start();
+  }
+}
+
+function linkOf(from: Host, to: Host): number {
+  return from.place * 64 + to.place;
+}

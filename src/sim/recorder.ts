@@ -1,0 +1,174 @@
+// Writes the history, and watches over what must hold at every step: what is cheap to check there is checked there, so that
+// a run stops at the step that broke a promise and not a minute later.
+
+import { crc32c } from "#base";
+import type { Entry, MemberId } from "#proto";
+import type { EntryOutcome } from "#server";
+import type { Violation } from "./check/checker.js";
+import type { History, MemberEvent } from "./history.js";
+import type { Life } from "./life.js";
+import type { Plan } from "./plan.js";
+import type { World } from "./world.js";
+
+/** Thrown to end a run at once. */
+export class ViolationFound extends Error {
+  override readonly name = "ViolationFound";
+  readonly violation: Violation;
+
+  constructor(violation: Violation) {
+    super(violation.message);
+    this.violation = violation;
+  }
+}
+
+export class Recorder {
+  readonly history: History;
+  readonly violations: Violation[] = [];
+  private readonly world: World;
+  private readonly comparesBodies: boolean;
+  private readonly leaders = new Map<number, MemberId>();
+  private readonly scratch = Buffer.alloc(16);
+  highestIndex = 0;
+
+  constructor(world: World, plan: Plan, leaseTtlMin: number) {
+    this.world = world;
+    this.comparesBodies = plan.comparesBodies;
+    this.history = {
+      seed: plan.seed,
+      members: plan.members,
+      electionTimeoutMs: plan.electionTimeoutMs,
+      heartbeatIntervalMs: plan.heartbeatIntervalMs,
+      leaseTtlMin,
+      watchProgressIntervalMs: plan.watchProgressIntervalMs,
+      clockDriftMax: plan.clockDrift,
+      operations: [],
+      watches: [],
+      log: new Map(),
+      applied: [],
+      memberEvents: [],
+      faults: [],
+      finals: [],
+      livenessFrom: 0,
+      quietFrom: 0,
+      endedAt: 0,
+    };
+  }
+
+  /** Notes a broken promise; the run ends after this step. */
+  violate(checker: string, message: string, ...evidence: unknown[]): void {
+    this.world.say(() => `VIOLATION ${checker}: ${message}`);
+    this.violations.push({ checker, message, time: this.world.now, evidence });
+  }
+
+  memberEvent(life: Life, kind: MemberEvent["kind"], detail = ""): void {
+    const member = life.host.place;
+    this.world.say(() => `m${member} ${kind}${detail === "" ? "" : `: ${detail}`} (life ${life.number})`);
+    this.history.memberEvents.push({ time: this.world.now, member, kind, detail });
+  }
+
+  fault(kind: string, detail: string): void {
+    this.world.say(() => `fault: ${kind} ${detail}`);
+    this.history.faults.push({ time: this.world.now, kind, detail });
+  }
+
+  applied(life: Life, entry: Entry, outcome: EntryOutcome): void {
+    if (life.isOver) return;
+    const { history, world } = this;
+    const { index, term, type, data } = entry;
+    const entryHash = this.hash(term, type, data, 0, data.length);
+    const resultHash = this.resultHash(outcome);
+    const member = life.host.place;
+    const time = world.now;
+    world.trace.mix(index, entryHash ^ resultHash);
+    if (index <= life.appliedIndex)
+      this.violate(
+        "state machine safety",
+        `m${member} applied entry ${index} again, after ${life.appliedIndex}`,
+      );
+    life.appliedIndex = index;
+    if (index > this.highestIndex) this.highestIndex = index;
+    history.applied.push({ member, life: life.number, time, index, term, entryHash, resultHash });
+    world.say(() => `m${member} applies ${term}/${index} result=${outcome.error?.name ?? outcome.revision}`);
+    const known = history.log.get(index);
+    if (known === undefined) {
+      const first = { firstAppliedAt: time, firstAppliedBy: member };
+      history.log.set(index, { index, term, type, data, entryHash, resultHash, ...first });
+    } else if (known.entryHash !== entryHash || known.term !== term) {
+      this.violate("state machine safety", `m${member} applied another entry at ${index}`, known, entry);
+    } else if (known.resultHash !== resultHash) {
+      const text = `entry ${index} had another result on m${member} than on m${known.firstAppliedBy}`;
+      this.violate("apply hash", `${text}: ${outcome.error?.name ?? `revision ${outcome.revision}`}`, known);
+    }
+  }
+
+  /** The invariants of raft that a member's own state shows, after each of its steps. */
+  checkStep(life: Life): void {
+    const { running } = life;
+    if (running === undefined || life.isOver) return;
+    const { member } = running;
+    const { node } = member.driver;
+    const status = node.basicStatus();
+    const name = `m${life.host.place}`;
+    if (status.term < life.seenTerm)
+      this.violate("raft", `${name}: term went back from ${life.seenTerm} to ${status.term}`);
+    if (status.commit < life.seenCommit)
+      this.violate("raft", `${name}: commit index went back from ${life.seenCommit} to ${status.commit}`);
+    if (status.commit > status.lastIndex)
+      this.violate("raft", `${name}: commit index ${status.commit} beyond the log's end ${status.lastIndex}`);
+    if (member.appliedIndex > status.commit)
+      this.violate("raft", `${name}: applied ${member.appliedIndex} beyond commit index ${status.commit}`);
+    if (node.isLeader) this.checkLeader(life, status.term, status.lastIndex);
+    else if (life.wasLeader) {
+      life.wasLeader = false;
+      this.memberEvent(life, "not leader", String(status.term));
+    }
+    life.seenTerm = status.term;
+    life.seenCommit = status.commit;
+    life.seenLast = status.lastIndex;
+  }
+
+  private checkLeader(life: Life, term: number, lastIndex: number): void {
+    const name = `m${life.host.place}`;
+    if (life.wasLeader && life.ledTerm === term) {
+      if (lastIndex < life.seenLast)
+        this.violate("raft", `${name}: a leader's log shrank from ${life.seenLast} to ${lastIndex}`);
+      return;
+    }
+    const other = this.leaders.get(term);
+    const { memberId } = life.host;
+    if (other !== undefined && other !== memberId)
+      this.violate("raft", `${name}: two leaders in term ${term}: ${memberId} and ${other}`);
+    this.leaders.set(term, memberId);
+    if (lastIndex < this.highestIndex)
+      this.violate(
+        "raft",
+        `${name}: leads term ${term} with a log up to ${lastIndex}, but ${this.highestIndex} is committed`,
+      );
+    life.wasLeader = true;
+    life.ledTerm = term;
+    this.memberEvent(life, "leader", String(term));
+  }
+
+  private resultHash(outcome: EntryOutcome): number {
+    const name = outcome.error?.name ?? "";
+    const revision = outcome.error === undefined ? outcome.revision : 0;
+    const body = outcome.error === undefined && this.comparesBodies ? outcome.body.view() : NOTHING;
+    return this.hash(revision, 0, body, name.length, body.length) ^ textHash(name);
+  }
+
+  private hash(a: number, b: number, bytes: Uint8Array, c: number, length: number): number {
+    const { scratch } = this;
+    scratch.writeDoubleLE(a, 0);
+    scratch.writeUInt32LE(b, 8);
+    scratch.writeUInt32LE((c * 31 + length) >>> 0, 12);
+    return crc32c(crc32c(0, scratch), bytes);
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+function textHash(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
+  return hash;
+}
