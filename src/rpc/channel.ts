@@ -3,7 +3,7 @@
 
 import { connect as connectPlain, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
-import { type Clock, type Logger, SILENT } from "#base";
+import { type Clock, copyBytes, type Logger, SILENT } from "#base";
 import { StatusCode } from "#proto";
 import { DEFAULTS } from "./budgets.js";
 import { CallStatus, RpcStatusError } from "./call-status.js";
@@ -275,7 +275,7 @@ class UnaryObserver implements ClientObserver {
 
   onMessage(message: Uint8Array): void {
     this.count++;
-    this.message = message.slice();
+    this.message = copyBytes(message);
   }
 
   onEnd(status: CallStatus): void {

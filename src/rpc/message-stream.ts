@@ -1,7 +1,7 @@
 // A streaming call for code that awaits: sends go into `send`, messages come out of `for await`. Messages are owned
 // copies. When the reader lags behind, the server is held by flow control; when the server lags, `send` resolves late.
 
-import { Ring } from "#base";
+import { copyBytes, Ring } from "#base";
 import { StatusCode } from "#proto";
 import { type CallStatus, RpcStatusError } from "./call-status.js";
 import type { ClientCall, ClientObserver } from "./client-call.js";
@@ -29,7 +29,7 @@ export class MessageStream implements ClientObserver, AsyncIterable<Uint8Array> 
   async send(message: Uint8Array): Promise<boolean> {
     if (this.status !== undefined || this.endWanted) return false;
     if (this.call === undefined) {
-      this.early.push(message.slice());
+      this.early.push(copyBytes(message));
       return true;
     }
     if (this.call.send(message)) return true;
@@ -86,7 +86,7 @@ export class MessageStream implements ClientObserver, AsyncIterable<Uint8Array> 
   }
 
   onMessage(message: Uint8Array): void {
-    this.unread.push(message.slice());
+    this.unread.push(copyBytes(message));
     if (this.unread.length >= HOLD_MESSAGES && !this.holding) {
       this.holding = true;
       this.call?.hold();

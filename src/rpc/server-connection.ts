@@ -3,6 +3,7 @@
 
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
+import { copyBytes } from "#base";
 import { BUDGETS, DEFAULTS } from "./budgets.js";
 import { CLOSED_BY_US } from "./closed-streams.js";
 import { Http2Connection } from "./connection.js";
@@ -175,7 +176,7 @@ export class ServerConnection extends Http2Connection {
       );
     }
     // The view dies with the chunk.
-    call.pending = call.pending!.slice();
+    call.pending = copyBytes(call.pending!);
     call.parkedBytes = bytes;
     this.parkedBytes += bytes;
     this.parked.push(call);
