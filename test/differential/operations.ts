@@ -124,7 +124,7 @@ export class Operations {
   #value(): Uint8Array {
     const draw = this.#random.below(20);
     if (draw === 0) return new Uint8Array(0);
-    if (draw === 1) return Buffer.alloc(1 + this.#random.below(20_000), this.#random.below(256));
+    if (draw === 1) return Buffer.alloc(1 + this.#random.below(20_000), 0x80 + this.#random.below(0x80));
     if (draw < 8) return text(String(this.#random.below(5)));
     return text(`v${this.#values++}`);
   }
