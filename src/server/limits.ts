@@ -6,9 +6,13 @@ import { assert } from "#base";
 /** Requests that may wait for their log entry, in number and in bytes not yet proposed, before more are refused. */
 export const PROPOSALS_MAX = 100_000;
 export const PROPOSAL_BACKLOG_BYTES_MAX = 64 * 1024 * 1024;
+/** Linearizable reads that may wait for a confirmation before more are refused. */
+export const READS_MAX = 100_000;
+/** Renewals that one LeaseKeepAlive stream may have unanswered before it is ended. */
+export const KEEPALIVE_QUEUE_MAX = 10_000;
 /** gRPC's receive limit and the fragment size of watch responses are this much above the request limit. */
 export const GRPC_OVERHEAD_BYTES = 512 * 1024;
-/** Requests above this size get a warning at start: they make every member slow. */
+/** A request limit above this gets a warning at start: large requests make every member slow. */
 export const RECOMMENDED_REQUEST_BYTES_MAX = 10 * 1024 * 1024;
 /** Quota used when none is configured, and the size above which a quota gets a warning. */
 export const DEFAULT_QUOTA_BYTES = 2 * 1024 * 1024 * 1024;
@@ -18,8 +22,6 @@ export const RECOMMENDED_QUOTA_BYTES_MAX = 8 * 1024 * 1024 * 1024;
 export const REQUEST_TIMEOUT_MS = 5000;
 /** Pause between two attempts of a linearizable read to confirm leadership. */
 export const READ_INDEX_RETRY_MS = 500;
-/** How often timed-out waiters are looked for. */
-export const WAITER_SWEEP_MS = 250;
 
 /** The raft log is trimmed once this many bytes have been applied since the last snapshot, whatever the entry count. */
 export const SNAPSHOT_LOG_BYTES = 64 * 1024 * 1024;
@@ -32,15 +34,11 @@ export const PURGE_INTERVAL_MS = 30_000;
 export const PROPOSAL_BATCH_BYTES_MAX = 8 * 1024 * 1024;
 /** Log writes run on the main thread while their recent average stays below this; a slower disk gets a thread. */
 export const QUICK_SYNC_MS = 1;
-/** Backend operations that may await their commit before proposals are slowed down. */
+/** Backend operations that may await their commit before proposals are refused. */
 export const BACKEND_BACKLOG_MAX = 200_000;
 
-/** Lease expiry: how often, how many leases a pass, and how many revocations may be in flight. */
-export const LEASE_EXPIRY_INTERVAL_MS = 500;
-export const LEASE_EXPIRY_BATCH = 500;
+/** Revocations of expired leases that may be in flight. */
 export const LEASE_REVOKES_IN_FLIGHT = 16;
-/** Remaining TTLs are told to the other members this often, when the gate is on. */
-export const LEASE_CHECKPOINT_INTERVAL_MS = 300_000;
 
 /** A range is answered in one go up to this many keys; beyond, it yields to other requests in between. */
 export const RANGE_SLICE_KEYS = 2000;

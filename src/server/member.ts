@@ -39,7 +39,13 @@ import { type LogWriter, RaftDriver, type StateMachine, type Transport } from ".
 import { HeaderWriter } from "./header.js";
 import type { HealthSubject } from "./health.js";
 import { Housekeeping } from "./housekeeping.js";
-import { PROPOSAL_BACKLOG_BYTES_MAX, PROPOSALS_MAX, REQUEST_TIMEOUT_MS } from "./limits.js";
+import {
+  BACKEND_BACKLOG_MAX,
+  PROPOSAL_BACKLOG_BYTES_MAX,
+  PROPOSALS_MAX,
+  READS_MAX,
+  REQUEST_TIMEOUT_MS,
+} from "./limits.js";
 import type { MemberMetrics } from "./member-metrics.js";
 import { NoSpaceAlarm } from "./no-space.js";
 import { Publisher } from "./publisher.js";
@@ -119,6 +125,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private readonly publisher: Publisher;
   private readonly autoCompactor: AutoCompactor | undefined;
   private onPublished: () => void = () => {};
+  private onNeverReady: () => void = () => {};
   private readonly onFatal: (error: unknown) => void;
 
   private readonly request = new ParsedRequest();
@@ -134,6 +141,8 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private announcedTerm = 0;
   private started = false;
   private stopped = false;
+  /** The state in memory may hold half of an entry's effects: it must not reach the backend any more. */
+  private abandoned = false;
   /** Called at the end of each turn: the services flush what they have answered. */
   onFlush: () => void = () => {};
 
@@ -180,7 +189,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
       machine: this,
       tickMs: parts.config.heartbeatIntervalMs,
       mainThreadSync: parts.mainThreadSync,
-      fatal: (error) => this.fatal(error),
+      fatal: (error) => this.fail(error),
     });
     this.compaction = new CompactionRunner(this, parts.config);
     this.revoker = new Revoker(parts.lessor, parts.clock, this, parts.logger);
@@ -199,13 +208,12 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   }
 
   /** Resolves once this member serves: it takes part, its log is applied, and the cluster knows of it. */
-  async ready(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.linearizableRead(new Ready(this, resolve, reject));
-    });
-    await new Promise<void>((resolve) => {
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
       this.onPublished = resolve;
-      this.publisher.start();
+      this.onNeverReady = () => reject(new Error(ErrStopped.message));
+      if (this.stopped) this.onNeverReady();
+      else this.linearizableRead(new Ready(this, () => this.publisher.start()));
     });
   }
 
@@ -221,13 +229,25 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.publisher.stop();
     this.waiters.failAll(ErrStopped);
     this.reads.failAll(ErrStopped);
+    this.onNeverReady();
     this.onFlush();
+  }
+
+  /** This member can no longer be trusted, or its disk failed: whoever owns it is told, and has it abandoned. */
+  fail(error: unknown): void {
+    this.onFatal(error);
+  }
+
+  /** As `stop`, and what was not committed to the backend yet never will be: the log has it. */
+  abandon(): void {
+    this.abandoned = true;
+    this.stop();
   }
 
   /** Commits what is applied and waits for background work; after `stop`, before the files are closed. */
   async settle(): Promise<void> {
     await this.snapshots.settle();
-    await this.commitBackend();
+    if (!this.abandoned) await this.commitBackend();
   }
 
   /** Makes everything applied so far durable in the backend. */
@@ -316,6 +336,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private refuses(bytes: number): RpcError | undefined {
     if (this.stopped) return ErrStopped;
     if (this.waiters.size >= PROPOSALS_MAX) return ErrRequestTooManyRequests;
+    if (this.backend.pendingWrites > BACKEND_BACKLOG_MAX) return ErrRequestTooManyRequests;
     if (this.driver.backlogBytes + bytes > PROPOSAL_BACKLOG_BYTES_MAX) return ErrRequestTooManyRequests;
     return undefined;
   }
@@ -331,6 +352,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   linearizableRead(waiter: ReadWaiter): void {
     if (this.stopped) return waiter.onFailed(ErrStopped);
     if (this.readableNow) return waiter.onReady();
+    if (this.reads.unanswered >= READS_MAX) return waiter.onFailed(ErrRequestTooManyRequests);
     this.reads.add(waiter, this.clock.now());
     this.driver.schedule();
   }
@@ -542,33 +564,26 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.metrics.slowApplies++;
     this.logger.warn("apply request took too long", { took: `${took.toFixed(3)}ms`, entries: count });
   }
-
-  private fatal(error: unknown): void {
-    this.stop();
-    this.onFatal(error);
-  }
 }
 
 /** Waits for the first confirmed read, however long the first election takes. */
 class Ready extends ReadWaiter {
   private readonly member: Member;
-  private readonly resolve: () => void;
-  private readonly reject: (error: Error) => void;
+  private readonly done: () => void;
 
-  constructor(member: Member, resolve: () => void, reject: (error: Error) => void) {
+  constructor(member: Member, done: () => void) {
     super();
     this.member = member;
-    this.resolve = resolve;
-    this.reject = reject;
+    this.done = done;
   }
 
   onReady(): void {
-    this.resolve();
+    this.done();
   }
 
   onFailed(error: RpcError): void {
-    if (error === ErrStopped) this.reject(new Error(error.message));
-    else this.member.linearizableRead(this);
+    // A stopped member tells by itself that it never became ready.
+    if (error !== ErrStopped) this.member.linearizableRead(this);
   }
 }
 

@@ -35,8 +35,9 @@ export class LinearizableReads {
     this.patienceMs = patienceMs;
   }
 
-  get size(): number {
-    return this.queued.length + this.asked.length + this.confirmed.length;
+  /** Reads that no answer of raft's covers yet. */
+  get unanswered(): number {
+    return this.queued.length + this.asked.length;
   }
 
   add(waiter: ReadWaiter, now: number): void {

@@ -7,7 +7,7 @@ import type { Lessor } from "#lease";
 import { type LeaseId, type RpcError, rpcpb } from "#proto";
 import { LEASE_REVOKES_IN_FLIGHT } from "./limits.js";
 import { Operation } from "./request.js";
-import { type EntryOutcome, Waiter } from "./waiters.js";
+import { Waiter } from "./waiters.js";
 
 /** How the revoker proposes. */
 export interface Proposer {
@@ -55,12 +55,17 @@ export class Revoker {
     this.proposer.propose(Operation.LeaseCheckpoint, body, new Ignored(), true);
   }
 
-  onDone(id: LeaseId, error: RpcError | undefined): void {
+  /** Applied: the lease is gone, by this revocation or, if that was refused, by a client's. */
+  onApplied(): void {
     this.inFlight--;
-    if (error !== undefined)
-      this.logger.warn("failed to revoke lease", { "lease-id": id, error: error.message });
     // More may have been waiting for a place.
     this.tick();
+  }
+
+  /** The lessor lists the lease again after a while; trying the next one at once would only meet the same refusal. */
+  onFailed(id: LeaseId, error: RpcError): void {
+    this.inFlight--;
+    this.logger.warn("failed to revoke lease", { "lease-id": id, error: error.message });
   }
 }
 
@@ -74,12 +79,12 @@ class Revocation extends Waiter {
     this.id = id;
   }
 
-  onApplied(outcome: EntryOutcome): void {
-    this.revoker.onDone(this.id, outcome.error);
+  onApplied(): void {
+    this.revoker.onApplied();
   }
 
   onFailed(error: RpcError): void {
-    this.revoker.onDone(this.id, error);
+    this.revoker.onFailed(this.id, error);
   }
 }
 

@@ -25,6 +25,7 @@ import { Cluster } from "./cluster.js";
 import { Committer, readConsistentIndex } from "./committer.js";
 import type { ServerConfig } from "./config.js";
 import type { Transport } from "./driver.js";
+import { GuardedClock } from "./guarded-clock.js";
 import { GRPC_OVERHEAD_BYTES, REQUEST_TIMEOUT_MS } from "./limits.js";
 import { Member } from "./member.js";
 import { type AppliedHook, MemberMetrics } from "./member-metrics.js";
@@ -88,11 +89,26 @@ export class RunningMember {
   async stop(): Promise<void> {
     this.member.stop();
     this.snapshots.stop();
-    await this.member.settle();
-    await this.wal.close();
-    await this.backend.close();
-    await this.dataDir.release();
+    await inTurn([
+      () => this.member.settle(),
+      () => this.wal.close(),
+      () => this.backend.close(),
+      () => this.dataDir.release(),
+    ]);
   }
+}
+
+/** Takes every step, whatever became of the ones before; then throws what went wrong first. */
+async function inTurn(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Where a member starts: its log, read, and the snapshot that it begins with. */
@@ -113,8 +129,8 @@ class Opened {
     this.closers.push(close);
   }
 
-  async closeAll(): Promise<void> {
-    for (const close of this.closers.reverse()) await close();
+  closeAll(): Promise<void> {
+    return inTurn(this.closers.reverse());
   }
 }
 
@@ -123,15 +139,19 @@ export async function startMember(options: StartOptions): Promise<RunningMember>
   try {
     return await open(options, opened);
   } catch (error) {
-    await opened.closeAll();
+    await opened.closeAll().catch((again: unknown) => {
+      // Why the start failed matters more.
+      options.logger.warn("failed to close files", { error: again });
+    });
     throw error;
   }
 }
 
 async function open(options: StartOptions, opened: Opened): Promise<RunningMember> {
-  const { config, disk, clock, logger } = options;
-  const metrics = new MemberMetrics(options.appliedHook);
+  const { config, disk, logger } = options;
   const fatal = new FatalOnce(options.onFatal);
+  const clock = new GuardedClock(options.clock, (error) => fatal.report(error));
+  const metrics = new MemberMetrics(options.appliedHook);
   const dataDir = await openDataDir(disk, { dataDir: options.dataDir, walDir: options.walDir, logger });
   opened.keep(() => dataDir.release());
   const snapshotter = new Snapshotter(disk, dataDir.snapDirectory, logger);
@@ -277,7 +297,7 @@ class FatalOnce {
   report(error: unknown): void {
     if (this.reported) return;
     this.reported = true;
-    this.member?.stop();
+    this.member?.abandon();
     this.onFatal(error);
   }
 }

@@ -2,7 +2,7 @@
 // alone and touch nothing but its lessor.
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import { WireReader, WireWriter } from "#base";
+import { Ring, WireReader, WireWriter } from "#base";
 import { LEASE_GRANT_COST } from "#mvcc";
 import {
   ErrLeaseTTLTooLarge,
@@ -12,7 +12,9 @@ import {
   NO_LEASE,
   type RpcError,
   rpcpb,
+  StatusCode,
 } from "#proto";
+import { KEEPALIVE_QUEUE_MAX } from "../limits.js";
 import type { Member } from "../member.js";
 import { Operation } from "../request.js";
 import { Waiter } from "../waiters.js";
@@ -88,7 +90,7 @@ class KeepAliveStream implements StreamObserver {
   private readonly call: StreamCall;
   private readonly member: Member;
   /** Answers that wait for a revocation or a checkpoint to be applied; the ones behind them wait too. */
-  private readonly waiting: LeaseId[] = [];
+  private readonly waiting = new Ring<LeaseId>();
   private halfClosed = false;
   private blocked = false;
 
@@ -100,6 +102,7 @@ class KeepAliveStream implements StreamObserver {
   onMessage(message: Uint8Array): void {
     this.waiting.push(leaseIdOf(message));
     if (this.waiting.length === 1) this.work();
+    else if (this.waiting.length > KEEPALIVE_QUEUE_MAX) this.abandon();
   }
 
   onHalfClose(): void {
@@ -108,7 +111,7 @@ class KeepAliveStream implements StreamObserver {
   }
 
   onCancel(): void {
-    this.waiting.length = 0;
+    this.waiting.clear();
     this.blocked = true;
   }
 
@@ -120,7 +123,7 @@ class KeepAliveStream implements StreamObserver {
   /** Answers from the front until one has to wait. */
   work(): void {
     while (this.waiting.length > 0 && !this.blocked) {
-      const id = this.waiting[0];
+      const id = this.waiting.peek() ?? NO_LEASE;
       const { lessor, clock } = this.member;
       const outcome = lessor.renew(id, clock.now());
       if (outcome === "not primary") return failWith(this.call, ErrNoLeader);
@@ -144,6 +147,15 @@ class KeepAliveStream implements StreamObserver {
       scratch.varint(ttl);
     }
     if (!this.call.send(scratch.view())) this.blocked = true;
+  }
+
+  /** The client keeps asking and never reads the answers. */
+  private abandon(): void {
+    this.onCancel();
+    this.call.fail(
+      StatusCode.ResourceExhausted,
+      "etcdserver: lease keepalive stream has too many unread responses",
+    );
   }
 
   private clearCheckpoint(id: LeaseId): void {
