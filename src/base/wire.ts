@@ -27,6 +27,12 @@ export class WireReader {
     this.end = end;
   }
 
+  /** `reset`, handing back the reader. */
+  open(buf: Uint8Array, start: number, end: number): this {
+    this.reset(buf, start, end);
+    return this;
+  }
+
   get done(): boolean {
     return this.pos >= this.end;
   }

@@ -14,6 +14,9 @@ import {
   TxnRequest,
 } from "./kv.js";
 
+/** Reads messages without sub-messages: such a read is over before the next one begins, so one reader serves all. */
+const flat = new WireReader();
+
 /** A transaction nested deeper than this is refused at decode: the operation budget forbids it long before. */
 const TXN_DEPTH_MAX = 128;
 
@@ -46,7 +49,7 @@ export function encodeKeyValue(w: WireWriter, kv: KeyValue): void {
 
 /** Decodes a KeyValue; key and value are views into `buf`. */
 export function decodeKeyValue(buf: Uint8Array, start = 0, end = buf.length): KeyValue {
-  const r = new WireReader(buf, start, end);
+  const r = flat.open(buf, start, end);
   const kv = new KeyValue();
   while (!r.done) {
     const tag = r.tag();
@@ -101,7 +104,7 @@ export function decodeRangeRequest(
   end = buf.length,
   into = new RangeRequest(),
 ): RangeRequest {
-  const r = new WireReader(buf, start, end);
+  const r = flat.open(buf, start, end);
   while (!r.done) {
     const tag = r.tag();
     switch (tag) {
@@ -173,7 +176,7 @@ export function decodePutRequest(
   end = buf.length,
   into = new PutRequest(),
 ): PutRequest {
-  const r = new WireReader(buf, start, end);
+  const r = flat.open(buf, start, end);
   while (!r.done) {
     const tag = r.tag();
     if (tag === 0x0a) into.key = r.bytes();
@@ -205,7 +208,7 @@ export function decodeDeleteRangeRequest(
   end = buf.length,
   into = new DeleteRangeRequest(),
 ): DeleteRangeRequest {
-  const r = new WireReader(buf, start, end);
+  const r = flat.open(buf, start, end);
   while (!r.done) {
     const tag = r.tag();
     if (tag === 0x0a) into.key = r.bytes();
@@ -281,7 +284,7 @@ function readRequestOp(
 }
 
 function decodeCompare(buf: Uint8Array, start: number, end: number): Compare {
-  const r = new WireReader(buf, start, end);
+  const r = flat.open(buf, start, end);
   const c = new Compare();
   while (!r.done) {
     const tag = r.tag();
