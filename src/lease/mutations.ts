@@ -2,9 +2,6 @@
 // faults around leases that etcd once had. All are off, and only a simulation can switch one on.
 
 export const mutations = {
-  /** A leader that was deposed without knowing goes on revoking. The lessor has no part in it: the server, which
-   *  confirms its leadership before it proposes a revocation, reads this flag. */
-  deposedLeaderRevoke: false,
   /** Checkpoints come through the log and are forgotten. */
   checkpointLost: false,
   /** A revoked lease can still be renewed. */

@@ -9,6 +9,8 @@ export interface AppliedHook {
   /** Whether outcomes have a body also where no client waits for one. */
   readonly wantsBodies: boolean;
   onApplied(entry: Entry, outcome: EntryOutcome): void;
+  /** A snapshot from the leader took the place of all entries up to `index`. */
+  onInstalled(index: number): void;
 }
 
 export class MemberMetrics {
@@ -31,6 +33,10 @@ export class MemberMetrics {
 
   onEntryApplied(entry: Entry, outcome: EntryOutcome): void {
     if (this.appliedHook !== undefined) this.appliedHook.onApplied(entry, outcome);
+  }
+
+  onSnapshotInstalled(index: number): void {
+    if (this.appliedHook !== undefined) this.appliedHook.onInstalled(index);
   }
 
   onLeadership(leader: bigint, hasLeader: boolean): void {

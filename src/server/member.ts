@@ -452,6 +452,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.appliedTerm = snapshot.term;
     this.committer.appliedIndex = snapshot.index;
     this.committer.appliedTerm = snapshot.term;
+    this.metrics.onSnapshotInstalled(snapshot.index);
     this.reads.onApplied(snapshot.index);
   }
 

@@ -32,6 +32,8 @@ const PENDING: Outcome = { kind: "unknown", reason: "no answer" };
 export class Caller {
   /** Calls that have not ended. */
   open = 0;
+  /** Calls of which a message was lost. */
+  readonly lost = new Set<Attempt>();
   private readonly world: World;
   private readonly network: Network;
   private readonly recorder: Recorder;
@@ -47,6 +49,12 @@ export class Caller {
     const record = this.begin(client, host, op);
     const attempt = new Attempt(this, record, timeoutMs, done);
     attempt.start(host, encodeRequest(op));
+  }
+
+  /** Connections on which something was lost are given up now, as after a reset. */
+  resetLost(): void {
+    for (const attempt of this.lost) attempt.onReset();
+    this.lost.clear();
   }
 
   /** Notes a call that is made in some other way; to be ended by `end`. */
@@ -109,7 +117,7 @@ class Attempt {
   }
 
   start(host: Host, message: Uint8Array): void {
-    if (this.network.losesClientMessage()) return;
+    if (this.network.losesClientMessage()) return void this.caller.lost.add(this);
     this.world.after(this.network.clientDelay(), EventKind.Request, () => this.arrive(host, message));
   }
 
@@ -117,7 +125,7 @@ class Attempt {
     const { life } = host;
     if (life === undefined) return this.refused();
     this.world.after(0, EventKind.Request, () => this.serve(life, message), life);
-    life.onOver.push(() => this.lost());
+    life.onOver.push(() => this.onReset());
   }
 
   private serve(life: Life, message: Uint8Array): void {
@@ -149,7 +157,7 @@ class Attempt {
 
   /** The member has answered; the answer is on its way. */
   private answered(life: Life, answer: Answer): void {
-    if (this.network.losesClientMessage()) return;
+    if (this.network.losesClientMessage()) return void this.caller.lost.add(this);
     const busy = Math.max(0, life.busyUntil - this.world.now);
     this.world.after(busy + this.network.clientDelay(), EventKind.Reply, () => {
       if (this.isOver) return;
@@ -171,7 +179,7 @@ class Attempt {
     this.world.after(this.network.clientDelay(), EventKind.Reply, () => this.finish(outcome));
   }
 
-  private lost(): void {
+  onReset(): void {
     if (this.isOver) return;
     const outcome: Outcome = { kind: "unknown", reason: "connection lost" };
     this.world.after(this.network.clientDelay(), EventKind.Reply, () => this.finish(outcome));
@@ -186,6 +194,7 @@ class Attempt {
   private finish(outcome: Outcome): void {
     if (this.isOver) return;
     this.isOver = true;
+    this.caller.lost.delete(this);
     this.world.cancel(this.timer);
     this.caller.end(this.record, outcome);
     this.done(this.record);

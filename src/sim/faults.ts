@@ -14,14 +14,18 @@ import type { World } from "./world.js";
 const HOUR_MS = 3_600_000;
 
 export class Faults {
-  injected = 0;
+  /** Numbers of the faults that came to something. */
+  readonly injected: number[] = [];
   private readonly world: World;
   private readonly plan: Plan;
   private readonly cluster: SimCluster;
   private readonly network: Network;
   private readonly recorder: Recorder;
   private readonly operator: Operator;
-  private readonly random: SeededRandom;
+  /** Of the fault that is being injected: each has its own, so that leaving one out changes no other. */
+  private random: SeededRandom;
+  private readonly schedule: SeededRandom;
+  private number = 0;
   private isStopped = false;
 
   constructor(
@@ -38,13 +42,14 @@ export class Faults {
     this.network = network;
     this.recorder = recorder;
     this.operator = operator;
-    this.random = world.fork("faults");
+    this.schedule = world.fork("faults");
+    this.random = this.schedule;
   }
 
   start(): void {
     // The cluster gets a moment to come up in peace, usually.
-    const first = this.random.below(4) === 0 ? 0 : 3000;
-    this.later(first + around(this.random, this.plan.faultEveryMs), () => this.strike());
+    const first = this.schedule.below(4) === 0 ? 0 : 3000;
+    this.later(first + around(this.schedule, this.plan.faultEveryMs), () => this.strike());
   }
 
   stop(): void {
@@ -61,11 +66,14 @@ export class Faults {
 
   private strike(): void {
     if (this.isStopped || this.plan.faults.length === 0) return;
-    this.later(around(this.random, this.plan.faultEveryMs), () => this.strike());
-    const kind = pick(this.random, this.plan.faults);
+    this.later(around(this.schedule, this.plan.faultEveryMs), () => this.strike());
+    const kind = pick(this.schedule, this.plan.faults);
+    this.number++;
+    if (this.plan.skipFaults.includes(this.number)) return;
+    this.random = this.world.fork(`fault ${this.number}`);
     const detail = this.inject(kind);
     if (detail === undefined) return;
-    this.injected++;
+    this.injected.push(this.number);
     this.recorder.fault(kind, detail);
   }
 

@@ -97,6 +97,7 @@ export class Host {
       appliedHook: {
         wantsBodies: plan.comparesBodies,
         onApplied: (entry, outcome) => recorder.applied(life, entry, outcome),
+        onInstalled: (index) => recorder.installed(life, index),
       },
       onFatal: (error) => this.onEnded(life, "fatal", error),
     }).then(

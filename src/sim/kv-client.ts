@@ -2,13 +2,13 @@
 // until that fails it.
 
 import type { SeededRandom } from "#base";
-import type { Caller } from "./caller.js";
+import { type Caller, REFUSED } from "./caller.js";
 import { EventKind } from "./event-queue.js";
 import type { OperationRecord } from "./history.js";
 import type { Host } from "./host.js";
 import type { Knowledge } from "./knowledge.js";
 import { around, type Plan } from "./plan.js";
-import type { Workload } from "./workload.js";
+import { Workload } from "./workload.js";
 import type { World } from "./world.js";
 
 /** Longer than any request is kept by a member. */
@@ -18,7 +18,6 @@ export interface ClientParts {
   readonly world: World;
   readonly plan: Plan;
   readonly caller: Caller;
-  readonly workload: Workload;
   readonly knowledge: Knowledge;
   /** The members that a client may ask now. */
   readonly endpoints: () => readonly Host[];
@@ -32,6 +31,7 @@ export class KvClient {
   private readonly id: number;
   private readonly parts: ClientParts;
   private readonly random: SeededRandom;
+  private readonly workload: Workload;
   private endpoint: Host | undefined;
   private isAsleep = false;
 
@@ -39,6 +39,7 @@ export class KvClient {
     this.id = id;
     this.parts = parts;
     this.random = parts.world.fork(`client ${id}`);
+    this.workload = new Workload(id, parts.plan, parts.world.fork(`workload ${id}`), parts.knowledge);
   }
 
   start(): void {
@@ -57,7 +58,7 @@ export class KvClient {
     const endpoints = parts.endpoints();
     const isUsable = this.endpoint !== undefined && endpoints.includes(this.endpoint);
     if (!isUsable || random.below(20) === 0) this.endpoint = endpoints[random.below(endpoints.length)];
-    const op = parts.workload.next();
+    const op = this.workload.next();
     if (op.type === "leaseRevoke") parts.knowledge.forgetLease(op.id);
     const timeoutMs = random.below(4) === 0 ? 500 + random.below(3000) : LONG_PATIENCE_MS;
     const isLeaders = op.type === "leaseKeepAlive" || op.type === "leaseTimeToLive";
@@ -69,10 +70,17 @@ export class KvClient {
 
   private answered(record: OperationRecord): void {
     const { parts } = this;
-    if (record.outcome.kind === "ok") parts.knowledge.learn(record.outcome.result);
-    else if (record.outcome.kind === "unknown" || !record.outcome.isDefinite || this.random.below(2) === 0)
-      this.endpoint = undefined;
+    const { outcome } = record;
+    if (outcome.kind === "ok") parts.knowledge.learn(outcome.result);
+    else if (outcome.kind === "unknown" || !outcome.isDefinite) this.endpoint = undefined;
+    else if (outcome.message === REFUSED) return this.tryAnother();
     this.later();
+  }
+
+  /** Nobody was there; like any client library, it goes through the list before it complains. */
+  private tryAnother(): void {
+    this.endpoint = undefined;
+    this.parts.world.after(20 + this.random.float() * 200, EventKind.Client, () => this.ask());
   }
 
   private later(): void {

@@ -42,6 +42,7 @@ export class Operator {
   }
 
   start(): void {
+    if (this.plan.isOperatorIdle) return;
     if (this.plan.compactionEveryMs > 0) this.later(this.plan.compactionEveryMs, () => this.compact());
     if (this.plan.quotaBytes > 0) this.later(3000, () => this.watchSpace());
   }

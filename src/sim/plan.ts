@@ -94,6 +94,12 @@ export interface Plan {
   readonly faultEveryMs: number;
   /** One member stays down in the second phase too. */
   readonly minorityStaysDown: boolean;
+  /** What a shrunk run leaves out: faults, clients and watch clients by number. */
+  readonly skipFaults: readonly number[];
+  readonly skipClients: readonly number[];
+  readonly skipWatchClients: readonly number[];
+  /** The operator neither compacts nor makes room. */
+  readonly isOperatorIdle: boolean;
 }
 
 export const WORK_KINDS = [
@@ -150,7 +156,7 @@ export function drawPlan(seed: number, size = 1): Plan {
     clientLoss: pick(random, [0, 0, 0.002, 0.01]),
     clockDrift: pick(random, [0, 0.0001, 0.005, 0.01]),
     safetyMs: Math.round(60_000 * size),
-    operations: Math.round(pick(random, [600, 800, 1200, 2000]) * size),
+    operations: Math.round(pick(random, [1200, 1600, 2400, 4000]) * size),
     clients: 2 + random.below(7),
     watchClients: random.below(5),
     keys: pick(random, [3, 8, 20, 60]),
@@ -161,6 +167,10 @@ export function drawPlan(seed: number, size = 1): Plan {
     faults: drawFaults(random, members),
     faultEveryMs: pick(random, [1000, 2500, 5000, 10_000]),
     minorityStaysDown: members > 1 && random.below(6) === 0,
+    skipFaults: [],
+    skipClients: [],
+    skipWatchClients: [],
+    isOperatorIdle: false,
   };
 }
 

@@ -101,6 +101,17 @@ export class Recorder {
     }
   }
 
+  installed(life: Life, index: number): void {
+    if (life.isOver) return;
+    if (index <= life.appliedIndex)
+      this.violate(
+        "raft",
+        `m${life.host.place} installed a snapshot at ${index}, behind ${life.appliedIndex}`,
+      );
+    life.appliedIndex = index;
+    this.memberEvent(life, "snapshot installed", String(index));
+  }
+
   /** The invariants of raft that a member's own state shows, after each of its steps. */
   checkStep(life: Life): void {
     const { running } = life;

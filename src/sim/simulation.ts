@@ -19,7 +19,6 @@ import type { Plan } from "./plan.js";
 import { Recorder } from "./recorder.js";
 import { Trace } from "./trace.js";
 import { WatchClient } from "./watch-client.js";
-import { Workload } from "./workload.js";
 import { World } from "./world.js";
 
 /** The cluster gets this long to elect a leader and to bring members back before calls are held to their deadline. */
@@ -100,6 +99,7 @@ export class Simulation {
   private beginLiveness(): void {
     const { world, history } = this;
     this.faults.stop();
+    this.caller.resetLost();
     history.livenessFrom = world.now;
     world.say(() => "liveness phase");
     for (const watcher of this.watchers) watcher.calm();
@@ -143,14 +143,15 @@ export class Simulation {
       plan,
       caller,
       knowledge,
-      workload: new Workload(plan, world.fork("workload"), knowledge),
       endpoints: () => this.endpoints(),
       leader: () => cluster.leader?.host,
       mayAsk: () => this.operationsLeft-- > 0,
     };
-    for (let i = 0; i < plan.clients; i++) this.clients.push(new KvClient(i, parts));
+    for (let i = 0; i < plan.clients; i++)
+      if (!plan.skipClients.includes(i)) this.clients.push(new KvClient(i, parts));
     for (let i = 0; i < plan.watchClients; i++)
-      this.watchers.push(new WatchClient(100 + i, parts, this.network, this.recorder));
+      if (!plan.skipWatchClients.includes(i))
+        this.watchers.push(new WatchClient(100 + i, parts, this.network, this.recorder));
   }
 
   /** Clients know all machines; in the second phase they leave out those that are down for good. */

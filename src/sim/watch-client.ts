@@ -13,7 +13,7 @@ import { around, pick } from "./plan.js";
 import type { Recorder } from "./recorder.js";
 import { encodeWatchAsk } from "./requests.js";
 import { decodeWatchResponse } from "./results.js";
-import { KEY_PREFIX, KEYS_END } from "./workload.js";
+import { KEY_PREFIX, KEYS_END, keyOf } from "./workload.js";
 
 /** What a watcher wants, wherever it is served. */
 interface Wish {
@@ -125,7 +125,7 @@ export class WatchClient {
     const starts = [0, 0, revision, Math.max(1, revision - 20), compacted, compacted + 1, revision + 5, 1];
     return {
       watchId: random.below(5) === 0 ? 0 : watchId,
-      key: isAll ? KEY_PREFIX : parts.workload.key(),
+      key: isAll ? KEY_PREFIX : keyOf(random, parts.plan.keys),
       rangeEnd: isAll ? KEYS_END : "",
       prevKv: random.below(3) === 0,
       progressNotify: random.below(2) === 0,

@@ -16,9 +16,11 @@ export class Workload {
   private readonly random: Random;
   private readonly knowledge: Knowledge;
   private readonly weightSum: number;
+  private readonly client: number;
   private values = 0;
 
-  constructor(plan: Plan, random: Random, knowledge: Knowledge) {
+  constructor(client: number, plan: Plan, random: Random, knowledge: Knowledge) {
+    this.client = client;
     this.plan = plan;
     this.random = random;
     this.knowledge = knowledge;
@@ -30,7 +32,7 @@ export class Workload {
   }
 
   key(): string {
-    return `${KEY_PREFIX}${String(this.random.below(this.plan.keys)).padStart(2, "0")}`;
+    return keyOf(this.random, this.plan.keys);
   }
 
   put(key = this.key()): PutOp {
@@ -222,10 +224,15 @@ export class Workload {
   }
 
   private value(): string {
-    const text = `v${++this.values}`;
+    const text = `v${this.client}.${++this.values}`;
     const { valueBytes } = this.plan;
     return valueBytes <= text.length ? text : `${text}:${".".repeat(this.random.below(valueBytes))}`;
   }
+}
+
+/** One of this many keys. */
+export function keyOf(random: Random, keys: number): string {
+  return `${KEY_PREFIX}${String(random.below(keys)).padStart(2, "0")}`;
 }
 
 export const PLAIN_RANGE: RangeOp = {

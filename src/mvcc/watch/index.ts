@@ -5,6 +5,7 @@ export type { History, RecordVisitor } from "./history.js";
 export { WatchHub, type WatchHubOptions } from "./hub.js";
 export {
   clearMutations as clearWatchMutations,
+  mutations as watchMutations,
   plantMutation as plantWatchMutation,
   type WatchMutation,
 } from "./mutations.js";
