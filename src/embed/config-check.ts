@@ -27,6 +27,20 @@ export function checkConfig(config: EtcdConfig): void {
     throw new ConfigError(`--compact-hash-check-time must be >0 (set to ${config.compactHashCheckTimeMs}ms)`);
   }
   checkSchemes(config);
+  checkSupported(config);
+}
+
+/** Starting without what was asked for would be worse than not starting. */
+function checkSupported(config: EtcdConfig): void {
+  const asked: readonly (readonly [flag: string, isAsked: boolean])[] = [
+    ["force-new-cluster", config.forceNewCluster],
+    ["enable-pprof", config.enablePprof],
+    ["corrupt-check-time", config.corruptCheckTimeMs > 0],
+    ["bootstrap-defrag-threshold-megabytes", config.bootstrapDefragThresholdMegabytes > 0],
+    ["socket-reuse-port", config.socketReusePort],
+  ];
+  for (const [flag, isAsked] of asked)
+    if (isAsked) throw new ConfigError(`--${flag} is not supported by this version`);
 }
 
 function checkLogging({ logOutputs, logFormat }: EtcdConfig): void {
@@ -118,6 +132,16 @@ export function checkInitialCluster(config: EtcdConfig): void {
   if (own === undefined) {
     throw new ConfigError(
       `couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration`,
+    );
+  }
+  if (config.initialClusterState === "existing") {
+    throw new ConfigError(
+      "--initial-cluster-state=existing is not supported by this version: it cannot join a running cluster",
+    );
+  }
+  if (members.size > 1) {
+    throw new ConfigError(
+      `--initial-cluster names ${members.size} members: this version runs clusters of one only`,
     );
   }
   const all = [...members.values()].flat();

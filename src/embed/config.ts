@@ -241,6 +241,12 @@ export const FEATURE_GATES: Readonly<Record<string, boolean>> = Object.freeze({
   TxnModeWriteWithSharedBuffer: true,
 });
 
+/** All gates with the values in effect. */
+export function effectiveGates(config: EtcdConfig): Record<string, boolean> {
+  const gates = Object.keys(FEATURE_GATES).map((gate) => [gate, featureEnabled(config, gate)] as const);
+  return Object.fromEntries(gates);
+}
+
 /** Whether a gate is on: named explicitly, else by its stage's switch, else by default. */
 export function featureEnabled(config: EtcdConfig, gate: string): boolean {
   const explicit = config.featureGates[gate];

@@ -2,8 +2,9 @@
 // anything about the data; it binds the member to this machine's disk, clock and ports.
 
 import { createServer, type Server as HttpServer } from "node:http";
-import { type Clock, Panic, SeededRandom } from "#base";
-import { type ListenAddress, NODE_CLOCK, RpcListener, RpcServer } from "#rpc";
+import { arch, version as nodeVersion, platform } from "node:process";
+import { Panic, SeededRandom } from "#base";
+import { NODE_CLOCK, type RpcListener, RpcServer } from "#rpc";
 import {
   ETCD_VERSION,
   GRPC_OVERHEAD_BYTES,
@@ -18,10 +19,11 @@ import {
   startMember,
 } from "#server";
 import { LmdbBackend, MemoryBackend, NodeDisk, type StorageBackend, Wal } from "#storage";
-import { dataDirOf, type EtcdConfig, featureEnabled, walDirOf } from "./config.js";
+import { dataDirOf, type EtcdConfig, effectiveGates, featureEnabled, walDirOf } from "./config.js";
 import { checkConfig, checkInitialCluster } from "./config-check.js";
+import { listen } from "./listen.js";
 import { createLogger, type ZapShapedLogger } from "./logger.js";
-import { parseMemberUrl } from "./urls.js";
+import { ConfigError } from "./urls.js";
 
 /** How long open calls may take to end when the server stops. */
 const DRAIN_MS = 2000;
@@ -29,10 +31,11 @@ const DRAIN_MS = 2000;
 const HEADERS_TIMEOUT_MS = 300_000;
 
 export interface EmbedOptions {
-  /** Keeps the applied state in memory only; it is rebuilt from the log at start. For tests. */
+  /** Keeps the applied state in memory, with a journal beside the log in place of the database file. For tests. */
   readonly memory?: boolean;
   readonly logger?: ZapShapedLogger;
-  /** The member stopped by itself because it could not trust its state or its disk any more. */
+  /** The member stopped by itself because it could not trust its state or its disk any more. Every call is refused from
+   *  then on; `stop` lets go of ports and files. */
   readonly onFatal?: (error: unknown) => void;
 }
 
@@ -41,28 +44,23 @@ export class Etcd {
   readonly config: EtcdConfig;
   readonly logger: ZapShapedLogger;
   private readonly running: RunningMember;
-  private readonly server: RpcServer;
   private readonly services: Services;
-  private readonly http: HttpServer[];
-  private readonly listeners: RpcListener[];
+  private readonly server: RpcServer;
+  private readonly metrics = new Metrics();
+  private readonly healthCounters = new HealthCounters();
+  private readonly http: HttpServer[] = [];
+  private readonly listeners: RpcListener[] = [];
   private stopping: Promise<void> | undefined;
 
-  private constructor(
-    config: EtcdConfig,
-    logger: ZapShapedLogger,
-    running: RunningMember,
-    server: RpcServer,
-    services: Services,
-    http: HttpServer[],
-    listeners: RpcListener[],
-  ) {
+  private constructor(config: EtcdConfig, logger: ZapShapedLogger, running: RunningMember) {
     this.config = config;
     this.logger = logger;
     this.running = running;
-    this.server = server;
-    this.services = services;
-    this.http = http;
-    this.listeners = listeners;
+    const { member } = running;
+    this.services = new Services(member, { stopOnDefrag: featureEnabled(config, "StopGRPCServiceOnDefrag") });
+    this.server = createRpcServer(config, member, this.services, logger);
+    this.services.registerOn(this.server);
+    registerMetrics(this.metrics, member, this.server, this.healthCounters, this.services.admission);
   }
 
   /**
@@ -72,38 +70,19 @@ export class Etcd {
   static async start(config: EtcdConfig, options: EmbedOptions = {}): Promise<Etcd> {
     checkConfig(config);
     const logger = options.logger ?? createLogger(config);
+    logStart(config, logger);
     const running = await startRunning(config, options, logger);
-    const { member } = running;
-    const listeners: RpcListener[] = [];
-    const http: HttpServer[] = [];
     try {
-      await member.ready();
-      const counters = new HealthCounters();
-      const metrics = new Metrics();
-      const services = new Services(member, {
-        stopOnDefrag: featureEnabled(config, "StopGRPCServiceOnDefrag"),
-      });
-      const server = createRpcServer(config, services, logger);
-      services.registerOn(server);
-      registerMetrics(metrics, member, server, counters, services.admission);
-      const serve = httpFactory(config, member, metrics, counters, http);
-      const separateHttp = config.listenClientHttpUrls.length > 0;
-      const clientHttp = separateHttp ? undefined : serve(false);
-      for (const url of config.listenClientUrls)
-        listeners.push(await listen(url, { rpc: server, http: clientHttp, logger }));
-      for (const url of config.listenClientHttpUrls)
-        listeners.push(await listen(url, { http: serve(false), logger }));
-      for (const url of config.listenMetricsUrls)
-        listeners.push(await listen(url, { http: serve(true), logger }));
-      for (const url of config.listenClientUrls)
-        logger.info("serving client traffic insecurely; this is strongly discouraged!", {
-          traffic: "grpc+http",
-          address: url.replace(/^\w+:\/\//, ""),
-        });
-      return new Etcd(config, logger, running, server, services, http, listeners);
+      refuseCompany(running.member);
+      await running.member.ready();
+      const etcd = new Etcd(config, logger, running);
+      await etcd.open();
+      return etcd;
     } catch (error) {
-      for (const listener of listeners) await listener.close();
-      await running.stop();
+      await running.stop().catch((again: unknown) => {
+        // Why the start failed matters more.
+        logger.warn("failed to stop after a failed start", { error: again });
+      });
       throw error;
     }
   }
@@ -124,12 +103,90 @@ export class Etcd {
   }
 
   private async runStop(): Promise<void> {
+    const { config, logger } = this;
+    logger.info("closing etcd server", { name: config.name, "data-dir": dataDirOf(config) });
     this.services.health.setServing(false);
-    for (const listener of this.listeners) await listener.close();
-    for (const server of this.http) server.closeAllConnections();
+    await this.closeListeners();
+    this.services.endStreams();
     await this.server.stop(DRAIN_MS);
+    for (const server of this.http) server.closeAllConnections();
     await this.running.stop();
+    logger.info("closed etcd server", { name: config.name, "data-dir": dataDirOf(config) });
   }
+
+  private async open(): Promise<void> {
+    const { config, logger, server } = this;
+    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls } = config;
+    try {
+      const http = listenClientHttpUrls.length > 0 ? undefined : this.createHttp(false);
+      for (const url of listenClientUrls)
+        this.listeners.push(await listen(url, { rpc: server, http, logger }));
+      for (const url of listenClientHttpUrls)
+        this.listeners.push(await listen(url, { http: this.createHttp(false), logger }));
+      for (const url of listenMetricsUrls)
+        this.listeners.push(await listen(url, { http: this.createHttp(true), logger }));
+    } catch (error) {
+      await this.closeListeners();
+      throw error;
+    }
+    logger.info("ready to serve client requests");
+    const traffic = listenClientHttpUrls.length > 0 ? "grpc" : "grpc+http";
+    for (const url of listenClientUrls) logServing(logger, url, traffic);
+    for (const url of listenClientHttpUrls) logServing(logger, url, "http");
+    for (const url of listenMetricsUrls) logger.info("serving metrics", { address: url });
+  }
+
+  private async closeListeners(): Promise<void> {
+    for (const listener of this.listeners) await listener.close();
+    for (const server of this.http) server.closeIdleConnections();
+  }
+
+  private createHttp(metricsOnly: boolean): HttpServer {
+    const { cors, hostWhitelist } = this.config;
+    const { cluster } = this.member;
+    const versions = () => ({
+      etcdserver: ETCD_VERSION,
+      etcdcluster: cluster.version || "not_decided",
+      storage: cluster.storageVersion || "unknown",
+    });
+    const options = { cors, hostWhitelist, metricsOnly };
+    const api = new HttpApi(this.member, versions, this.metrics, this.healthCounters, options);
+    const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, api.listener);
+    this.http.push(server);
+    return server;
+  }
+}
+
+function logStart(config: EtcdConfig, logger: ZapShapedLogger): void {
+  logger.info("starting an etcd server", {
+    "etcd-version": ETCD_VERSION,
+    "node-version": nodeVersion,
+    os: platform,
+    arch,
+    name: config.name,
+    "data-dir": dataDirOf(config),
+    "wal-dir": walDirOf(config),
+    "listen-client-urls": config.listenClientUrls,
+    "advertise-client-urls": config.advertiseClientUrls,
+    "listen-metrics-urls": config.listenMetricsUrls,
+    "snapshot-count": config.snapshotCount,
+    "quota-backend-bytes": config.quotaBackendBytes,
+    "max-request-bytes": config.maxRequestBytes,
+    "auto-compaction-mode": config.autoCompactionMode,
+    "auto-compaction-retention": config.autoCompactionRetention,
+    "heartbeat-interval": `${config.heartbeatIntervalMs}ms`,
+    "election-timeout": `${config.electionTimeoutMs}ms`,
+  });
+  if (config.unsafeNoFsync) {
+    logger.warn("fsync is off: a crash of the machine loses acknowledged writes", {
+      flag: "unsafe-no-fsync",
+    });
+  }
+}
+
+function logServing(logger: ZapShapedLogger, url: string, traffic: string): void {
+  const address = url.replace(/^\w+:\/\//, "");
+  logger.info("serving client traffic insecurely; this is strongly discouraged!", { traffic, address });
 }
 
 async function startRunning(
@@ -140,21 +197,20 @@ async function startRunning(
   const disk = new NodeDisk();
   // A member that has been here before goes by what it finds, whatever the flags say of a new cluster.
   if (!(await Wal.exists(disk, walDirOf(config)))) checkInitialCluster(config);
-  const clock: Clock = NODE_CLOCK;
   const openBackend = (directory: string): Promise<StorageBackend> =>
     options.memory === true
-      ? Promise.resolve(new MemoryBackend())
+      ? MemoryBackend.open(disk, `${directory}/db.journal`)
       : LmdbBackend.open({
           path: `${directory}/db.lmdb`,
           unsafeNoFsync: config.unsafeNoFsync,
           importFrom: `${directory}/db`,
         });
   return startMember({
-    config,
+    config: { ...config, featureGates: effectiveGates(config) },
     dataDir: dataDirOf(config),
     walDir: config.walDir,
     disk,
-    clock,
+    clock: NODE_CLOCK,
     random: new SeededRandom((Math.random() * 0x100000000) | 0),
     logger,
     openBackend,
@@ -169,6 +225,16 @@ async function startRunning(
   });
 }
 
+/** Nobody carries messages to other members here, so one of several would wait for them for ever. */
+function refuseCompany({ cluster }: Member): void {
+  const members = cluster.list();
+  if (members.length <= 1) return;
+  throw new ConfigError(
+    `this data directory belongs to a cluster of ${members.length} members; this version runs clusters of one only. ` +
+      "Remedy: restore a snapshot of the cluster into a new data directory",
+  );
+}
+
 /** A cluster of one has nobody to talk to. */
 const NO_PEERS = {
   send(): void {
@@ -179,7 +245,12 @@ const NO_PEERS = {
   },
 };
 
-function createRpcServer(config: EtcdConfig, services: Services, logger: ZapShapedLogger): RpcServer {
+function createRpcServer(
+  config: EtcdConfig,
+  member: Member,
+  services: Services,
+  logger: ZapShapedLogger,
+): RpcServer {
   return new RpcServer({
     maxReceiveBytes: config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
     maxSendBytes: 0x7fffffff,
@@ -188,44 +259,7 @@ function createRpcServer(config: EtcdConfig, services: Services, logger: ZapShap
     keepaliveIntervalMs: config.grpcKeepaliveIntervalMs,
     keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMs,
     intercept: (call) => services.admission.check(call),
+    onPanic: (panic) => member.fail(panic),
     logger,
   });
-}
-
-function httpFactory(
-  config: EtcdConfig,
-  member: Member,
-  metrics: Metrics,
-  counters: HealthCounters,
-  servers: HttpServer[],
-): (metricsOnly: boolean) => HttpServer {
-  const versions = () => ({
-    etcdserver: ETCD_VERSION,
-    etcdcluster: member.cluster.version || "not_decided",
-    storage: member.cluster.storageVersion || "unknown",
-  });
-  const subject = Object.assign(Object.create(member), { versions });
-  return (metricsOnly) => {
-    const { cors, hostWhitelist } = config;
-    const api = new HttpApi(subject, metrics, counters, { cors, hostWhitelist, metricsOnly });
-    const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, api.listener);
-    servers.push(server);
-    return server;
-  };
-}
-
-async function listen(
-  url: string,
-  options: ConstructorParameters<typeof RpcListener>[0],
-): Promise<RpcListener> {
-  const listener = new RpcListener(options);
-  const { host, port, path } = parseMemberUrl(url);
-  const address: ListenAddress = path === "" ? { host, port } : { path };
-  try {
-    await listener.listen(address);
-  } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
-    throw new Error(`listen tcp ${url.replace(/^\w+:\/\//, "")}: ${cause}`, { cause: error });
-  }
-  return listener;
 }

@@ -38,6 +38,8 @@ export interface RpcServerOptions {
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
   readonly intercept: Interceptor | undefined;
+  /** Hears of a panic in a handler; without it, a panic is thrown out of the event that led to it. */
+  readonly onPanic: ((panic: Panic) => void) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -64,6 +66,7 @@ export class RpcServer {
       keepaliveIntervalMs: options.keepaliveIntervalMs ?? DEFAULTS.keepaliveIntervalMs,
       keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? DEFAULTS.keepaliveTimeoutMs,
       intercept: options.intercept,
+      onPanic: options.onPanic,
       clock: options.clock ?? NODE_CLOCK,
       logger: options.logger ?? SILENT,
     };
@@ -215,7 +218,7 @@ export class RpcServer {
   /** Bytes that are no message of the method's end the call, as Go's gRPC ends it. A panic is not ours to survive.
    *  Anything else is a bug in a handler: this call fails, and the log says why. */
   private onHandlerError(call: ServerCall, error: unknown): void {
-    if (error instanceof Panic) throw error;
+    if (error instanceof Panic) return this.onPanic(call, error);
     if (error instanceof WireError) {
       return call.fail(StatusCode.Internal, `grpc: error unmarshalling request: ${error.message}`);
     }
@@ -223,6 +226,12 @@ export class RpcServer {
       method: call.method.path,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
+    call.fail(StatusCode.Internal, "internal error");
+  }
+
+  private onPanic(call: ServerCall, panic: Panic): void {
+    if (this.options.onPanic === undefined) throw panic;
+    this.options.onPanic(panic);
     call.fail(StatusCode.Internal, "internal error");
   }
 

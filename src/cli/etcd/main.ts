@@ -1,7 +1,7 @@
 // The `etcd` command: reads its arguments, says what it makes of them, and runs a member.
 
 import { readFileSync } from "node:fs";
-import { createLogger, defaultConfig, type ZapShapedLogger } from "#embed";
+import { createLogger, defaultConfig, type EtcdConfig, type ZapShapedLogger } from "#embed";
 import { type Notice, parseArguments } from "./arguments.js";
 import { runMember } from "./run.js";
 
@@ -29,10 +29,22 @@ switch (parsed.kind) {
     break;
   }
   case "config": {
-    const logger = createLogger(parsed.config);
+    const logger = openLogger(parsed.config);
     log(logger, parsed.notices);
     logger.info("Running: ", { args: ["etcd", ...args] });
     await runMember(parsed.config, logger);
+  }
+}
+
+function openLogger(config: EtcdConfig): ZapShapedLogger {
+  try {
+    return createLogger(config);
+  } catch (error) {
+    createLogger(defaultConfig()).fatal("failed to open the log outputs", {
+      outputs: config.logOutputs,
+      error,
+    });
+    process.exit(1);
   }
 }
 

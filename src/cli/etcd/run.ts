@@ -7,6 +7,7 @@ import { Etcd, type EtcdConfig, type ZapShapedLogger } from "#embed";
 const STOP_MS_MAX = 30_000;
 
 export async function runMember(config: EtcdConfig, logger: ZapShapedLogger): Promise<void> {
+  endOnDefects(logger);
   const etcd = await startOrExit(config, logger);
   let stopping = false;
   const stopBy = (signal: NodeJS.Signals): void => {
@@ -24,7 +25,6 @@ export async function runMember(config: EtcdConfig, logger: ZapShapedLogger): Pr
   };
   process.on("SIGTERM", stopBy);
   process.on("SIGINT", stopBy);
-  logger.info("ready to serve client requests", {});
 
   function raise(signal: NodeJS.Signals): void {
     process.removeListener("SIGTERM", stopBy);
@@ -34,6 +34,17 @@ export async function runMember(config: EtcdConfig, logger: ZapShapedLogger): Pr
 }
 
 const GO_SIGNAL_NAMES: Readonly<Record<string, string>> = { SIGTERM: "terminated", SIGINT: "interrupt" };
+
+/** An error that nobody expected leaves the member in a state that nobody knows: it ends, and says why. */
+function endOnDefects(logger: ZapShapedLogger): void {
+  const end = (error: unknown): void => {
+    const stack = error instanceof Error ? error.stack : undefined;
+    logger.fatal("unexpected error", { error, stack });
+    process.exit(1);
+  };
+  process.on("uncaughtException", end);
+  process.on("unhandledRejection", end);
+}
 
 async function startOrExit(config: EtcdConfig, logger: ZapShapedLogger): Promise<Etcd> {
   try {

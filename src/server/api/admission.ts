@@ -2,7 +2,13 @@
 // is sound, and whether a client that insists on a leader can have one. Calls with equal headers share one `Metadata`, so
 // what it says is worked out once and kept in its slot.
 
-import { ErrInvalidClientAPIVersion, ErrNoLeader, ErrNotSupportedForLearner, type RpcError } from "#proto";
+import {
+  ErrInvalidClientAPIVersion,
+  ErrNoLeader,
+  ErrNotSupportedForLearner,
+  ErrStopped,
+  type RpcError,
+} from "#proto";
 import type { ServerCall } from "#rpc";
 import type { Member } from "../member.js";
 
@@ -53,6 +59,7 @@ export class Admission {
   /** The error that answers the call, or undefined when its handler may have it. */
   check(call: ServerCall): RpcError | undefined {
     const { member } = this;
+    if (member.isStopped) return ErrStopped;
     if (member.isLearner && !LEARNER_METHODS.has(call.method.path)) return ErrNotSupportedForLearner;
     const { metadata } = call;
     if (!(metadata.derived instanceof Sound)) metadata.derived = this.judge(call);

@@ -6,9 +6,11 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { type Check, type HealthSubject, healthReason, LIVEZ_CHECKS, READYZ_CHECKS } from "../health.js";
 import type { Metrics } from "../metrics.js";
 
-export interface HttpSubject extends HealthSubject {
-  /** The object that /version prints. */
-  versions(): { readonly etcdserver: string; readonly etcdcluster: string; readonly storage: string };
+/** The object that /version prints. */
+export interface Versions {
+  readonly etcdserver: string;
+  readonly etcdcluster: string;
+  readonly storage: string;
 }
 
 /** Results of the checks so far, for the metrics. */
@@ -35,13 +37,21 @@ export interface HttpOptions {
 }
 
 export class HttpApi {
-  private readonly subject: HttpSubject;
+  private readonly subject: HealthSubject;
+  private readonly versions: () => Versions;
   private readonly metrics: Metrics;
   private readonly counters: HealthCounters;
   private readonly options: HttpOptions;
 
-  constructor(subject: HttpSubject, metrics: Metrics, counters: HealthCounters, options: HttpOptions) {
+  constructor(
+    subject: HealthSubject,
+    versions: () => Versions,
+    metrics: Metrics,
+    counters: HealthCounters,
+    options: HttpOptions,
+  ) {
     this.subject = subject;
+    this.versions = versions;
     this.metrics = metrics;
     this.counters = counters;
     this.options = options;
@@ -75,7 +85,7 @@ export class HttpApi {
       return this.checks(request, response, url, "readyz", READYZ_CHECKS);
     if (path === "/version" && !this.options.metricsOnly) {
       if (!onlyGet(request, response)) return;
-      return answer(response, 200, "application/json", JSON.stringify(this.subject.versions()));
+      return answer(response, 200, "application/json", JSON.stringify(this.versions()));
     }
     answer(response, 404, "text/plain; charset=utf-8", "404 page not found\n");
   }

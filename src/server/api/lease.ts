@@ -8,6 +8,7 @@ import {
   ErrLeaseTTLTooLarge,
   ErrNoLeader,
   ErrNoSpace,
+  ErrStopped,
   type LeaseId,
   NO_LEASE,
   type RpcError,
@@ -27,6 +28,7 @@ const scratch = new WireWriter(256);
 
 export class LeaseService {
   private readonly member: Member;
+  private readonly streams = new Set<KeepAliveStream>();
 
   constructor(member: Member) {
     this.member = member;
@@ -74,7 +76,14 @@ export class LeaseService {
   }
 
   keepAlive(call: StreamCall): StreamObserver {
-    return new KeepAliveStream(call, this.member);
+    const stream = new KeepAliveStream(call, this.member, () => this.streams.delete(stream));
+    this.streams.add(stream);
+    return stream;
+  }
+
+  /** Ends every stream of renewals: the server stops. */
+  endAll(): void {
+    for (const stream of [...this.streams]) stream.end(ErrStopped);
   }
 
   private answer(call: UnaryCall, body: Uint8Array): void {
@@ -89,14 +98,17 @@ export class LeaseService {
 class KeepAliveStream implements StreamObserver {
   private readonly call: StreamCall;
   private readonly member: Member;
+  private readonly forget: () => void;
   /** Answers that wait for a revocation or a checkpoint to be applied; the ones behind them wait too. */
   private readonly waiting = new Ring<LeaseId>();
   private halfClosed = false;
   private blocked = false;
 
-  constructor(call: StreamCall, member: Member) {
+  /** @param forget to be called when the stream has ended */
+  constructor(call: StreamCall, member: Member, forget: () => void) {
     this.call = call;
     this.member = member;
+    this.forget = forget;
   }
 
   onMessage(message: Uint8Array): void {
@@ -107,12 +119,18 @@ class KeepAliveStream implements StreamObserver {
 
   onHalfClose(): void {
     this.halfClosed = true;
-    if (this.waiting.length === 0) this.call.end();
+    this.endIfDone();
   }
 
   onCancel(): void {
     this.waiting.clear();
     this.blocked = true;
+    this.forget();
+  }
+
+  end(error: RpcError): void {
+    this.onCancel();
+    failWith(this.call, error);
   }
 
   onDrain(): void {
@@ -126,13 +144,19 @@ class KeepAliveStream implements StreamObserver {
       const id = this.waiting.peek() ?? NO_LEASE;
       const { lessor, clock } = this.member;
       const outcome = lessor.renew(id, clock.now());
-      if (outcome === "not primary") return failWith(this.call, ErrNoLeader);
+      if (outcome === "not primary") return this.end(ErrNoLeader);
       if (outcome === "expired") return this.member.onceLeaseGone(id, () => this.work());
       if (outcome === "checkpointed") return this.clearCheckpoint(id);
       this.waiting.shift();
       this.send(id, outcome === "not found" ? 0 : (lessor.lookup(id)?.ttl ?? 0));
     }
-    if (this.halfClosed && this.waiting.length === 0 && !this.call.cancelled) this.call.end();
+    this.endIfDone();
+  }
+
+  private endIfDone(): void {
+    if (!this.halfClosed || this.waiting.length > 0 || this.call.cancelled) return;
+    this.forget();
+    this.call.end();
   }
 
   private send(id: LeaseId, ttl: number): void {
@@ -182,7 +206,7 @@ class CheckpointCleared extends Waiter {
   }
 
   onFailed(error: RpcError): void {
-    if (!this.call.cancelled) failWith(this.call, error);
+    if (!this.call.cancelled) this.stream.end(error);
   }
 }
 

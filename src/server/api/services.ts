@@ -66,6 +66,12 @@ export class Services {
     };
   }
 
+  /** Ends the streams that clients keep open for as long as they run: the server stops, nothing else would end them. */
+  endStreams(): void {
+    this.watch.endAll();
+    this.lease.endAll();
+  }
+
   private registerKv(server: RpcServer): void {
     const { kv } = this;
     const name = "etcdserverpb.KV";

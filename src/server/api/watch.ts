@@ -4,9 +4,9 @@
 
 import { type Clock, WireWriter } from "#base";
 import type { WatchHub, WatchStream } from "#mvcc";
-import { rpcpb, StatusCode } from "#proto";
+import { ErrStopped, type RpcError, rpcpb, StatusCode } from "#proto";
 import { WATCH_CONTROL_QUEUE_MAX } from "../limits.js";
-import type { StreamCall, StreamObserver } from "./call.js";
+import { failWith, type StreamCall, type StreamObserver } from "./call.js";
 import { decodeMessage } from "./decode.js";
 
 const scratch = new WireWriter(64 * 1024);
@@ -17,6 +17,7 @@ export class WatchService {
   private readonly clock: Clock;
   /** Sessions with output that was not pumped yet. */
   private ready: WatchSession[] = [];
+  private readonly sessions = new Set<WatchSession>();
   private pumpScheduled = false;
   private syncScheduled = false;
   private readonly runPump = (): void => {
@@ -39,7 +40,17 @@ export class WatchService {
     const stream = this.hub.createStream(this.clock.now());
     const session = new WatchSession(call, stream, this);
     stream.context = session;
+    this.sessions.add(session);
     return session;
+  }
+
+  forget(session: WatchSession): void {
+    this.sessions.delete(session);
+  }
+
+  /** Ends every stream: the server stops, and watches would keep it from ending. */
+  endAll(): void {
+    for (const session of [...this.sessions]) session.end(ErrStopped);
   }
 
   /** For the hub: this stream has output now. */
@@ -104,7 +115,12 @@ class WatchSession implements StreamObserver {
   }
 
   onCancel(): void {
-    this.stream.close();
+    this.close();
+  }
+
+  end(error: RpcError): void {
+    this.close();
+    failWith(this.call, error);
   }
 
   onDrain(): void {
@@ -136,9 +152,14 @@ class WatchSession implements StreamObserver {
     this.service.scheduleSync();
   }
 
+  private close(): void {
+    this.stream.close();
+    this.service.forget(this);
+  }
+
   /** The client keeps asking and never reads the answers. */
   private abandon(): void {
-    this.stream.close();
+    this.close();
     this.call.fail(StatusCode.ResourceExhausted, "etcdserver: watch stream has too many unread responses");
   }
 }
