@@ -266,6 +266,11 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     return this.appliedTerm;
   }
 
+  /** It answers nothing any more. */
+  get isStopped(): boolean {
+    return this.stopped;
+  }
+
   get term(): number {
     return this.driver.node.term;
   }
