@@ -45,8 +45,8 @@ export interface StateMachine {
   applyCommitted(entries: readonly Entry[]): void;
   /** Replaces all state by a snapshot received from the leader; the loop waits. */
   installSnapshot(snapshot: Snapshot): Promise<void>;
-  /** Makes known, durably, that a received snapshot is about to be installed. */
-  announceSnapshot(snapshot: Snapshot): Promise<void>;
+  /** Makes known, durably, that a received snapshot is about to be installed, and the state that goes with it. */
+  announceSnapshot(snapshot: Snapshot, state: HardState | undefined): Promise<void>;
   /** A follower needs everything: the message is to be sent together with an image of the database. */
   sendSnapshot(message: RaftMessage): void;
   onReadConfirmed(attempt: number, index: number): void;
@@ -273,8 +273,8 @@ export class RaftDriver {
   private async persistSnapshot(ready: Ready, snapshot: Snapshot): Promise<void> {
     // The log vouches for the snapshot only once a commit index beside it says so: both are durable before the backend
     // is replaced, so that a crash in between finds either the old state whole or the new one announced.
-    await this.machine.announceSnapshot(snapshot);
-    await this.log.save(ready.hardState, ready.entries);
+    await this.machine.announceSnapshot(snapshot, ready.hardState);
+    if (ready.entries.length > 0) await this.log.save(undefined, ready.entries);
     await this.machine.installSnapshot(snapshot);
     this.storage.applySnapshot(snapshot);
   }

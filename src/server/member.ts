@@ -18,6 +18,7 @@ import {
   ErrRequestTooManyRequests,
   ErrStopped,
   ErrTimeout,
+  type HardState,
   type LeaseId,
   type MemberId,
   NO_MEMBER,
@@ -166,6 +167,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.snapshotReceiver = parts.snapshotReceiver;
     this.onFatal = parts.onFatal;
     this.appliedIndex = parts.appliedIndex;
+    this.appliedTerm = parts.committer.appliedTerm;
     const patienceMs = REQUEST_TIMEOUT_MS + 2 * parts.config.electionTimeoutMs;
     this.waiters = new Waiters(patienceMs);
     this.reads = new LinearizableReads(patienceMs);
@@ -442,8 +444,8 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.waiters.take(Number(change.id & 0xffffffffffffn))?.onApplied(this.outcome);
   }
 
-  announceSnapshot(snapshot: Snapshot): Promise<void> {
-    return this.snapshots.announce(snapshot);
+  announceSnapshot(snapshot: Snapshot, state: HardState | undefined): Promise<void> {
+    return this.snapshots.announce(snapshot, state);
   }
 
   async installSnapshot(snapshot: Snapshot): Promise<void> {

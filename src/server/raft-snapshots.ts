@@ -11,7 +11,7 @@
 // followers are bounded both ways too.
 
 import type { Clock, Logger, Timer } from "#base";
-import type { ConfState, Entry, Snapshot } from "#proto";
+import type { ConfState, Entry, HardState, Snapshot } from "#proto";
 import type { MemoryLogStorage } from "#raft";
 import { type Snapshotter, type StorageBackend, type Wal, WalSnapshot } from "#storage";
 import type { Committer } from "./committer.js";
@@ -82,13 +82,14 @@ export class RaftSnapshots {
     await this.work;
   }
 
-  /** A received snapshot: its file and its record in the log, before anything is replaced. */
-  async announce(snapshot: Snapshot): Promise<void> {
+  /** A received snapshot: its file, and its record in the log together with the state without which the record would not
+   *  count, before anything is replaced. */
+  async announce(snapshot: Snapshot, state: HardState | undefined): Promise<void> {
     const { snapshotter, wal } = this.parts;
     await this.settle();
     this.parts.logger.info("applying snapshot", { "snapshot-index": snapshot.index });
     await snapshotter.save(snapshot);
-    await wal.saveSnapshot(new WalSnapshot(snapshot.index, snapshot.term, snapshot.confState));
+    await wal.saveSnapshot(new WalSnapshot(snapshot.index, snapshot.term, snapshot.confState), state);
   }
 
   /** Makes the image that came with an announced snapshot the member's state. A crash before it is done is made good at

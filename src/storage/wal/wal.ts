@@ -153,9 +153,12 @@ export class Wal {
     return this.enqueue(state, entries, undefined);
   }
 
-  /** Marks a snapshot, durably. The snapshot file must be durable before. */
-  saveSnapshot(snapshot: WalSnapshot): Promise<void> {
-    return this.enqueue(undefined, NO_ENTRIES, snapshot);
+  /**
+   * Marks a snapshot, durably. The snapshot file must be durable before.
+   * @param state the state that goes with a snapshot beyond the end of the log: without it the record would not count
+   */
+  saveSnapshot(snapshot: WalSnapshot, state?: HardState): Promise<void> {
+    return this.enqueue(state, NO_ENTRIES, snapshot);
   }
 
   /** As `save`, but done when it returns. Only while `canSaveSync`. Throws Panic when the disk fails. */
@@ -271,12 +274,14 @@ export class Wal {
   }
 
   private encodeJob(job: Job): boolean {
-    const mustSync = this.encode(job.state, job.entries);
-    if (job.snapshot === undefined) return mustSync;
-    // The record counts only up to a commit index that the log itself tells, so that goes first.
+    if (job.snapshot === undefined) return this.encode(job.state, job.entries);
+    // The record counts only up to a commit index that the log itself tells, so what is known goes first. A commit index
+    // that only the snapshot can reach goes behind it: a crash in between leaves a record that does not count yet.
     this.encodeState();
     this.encoder.snapshot(job.snapshot);
     if (job.snapshot.index > this.lastIndex) this.lastIndex = job.snapshot.index;
+    this.encode(job.state, job.entries);
+    this.encodeState();
     return true;
   }
 
