@@ -113,6 +113,8 @@ export interface CompactOp {
 export interface AlarmOp {
   readonly type: "alarm";
   readonly action: "get" | "deactivate";
+  /** Whose NOSPACE alarm is taken away; 0 for get. */
+  readonly memberId: bigint;
 }
 
 export interface DefragmentOp {

@@ -81,7 +81,7 @@ export class Operator {
     });
   }
 
-  /** What the manual says: delete, compact, defragment every member, then take the alarm away. */
+  /** What the manual says: delete, compact, defragment every member, then take the alarms away. */
   private async makeRoom(): Promise<void> {
     await this.ask({ type: "delete", key: KEY_PREFIX, rangeEnd: KEYS_END, prevKv: false });
     const seen = await this.ask({ type: "range", ...ALL_KEYS });
@@ -90,7 +90,10 @@ export class Operator {
     this.knowledge.compacted = Math.max(this.knowledge.compacted, revision);
     await this.ask({ type: "compact", revision, physical: true });
     for (const host of this.cluster.serving) await this.askHost(host, { type: "defragment" });
-    await this.ask({ type: "alarm", action: "deactivate" });
+    const alarms = await this.ask({ type: "alarm", action: "get", memberId: 0n });
+    if (alarms?.outcome.kind !== "ok" || alarms.outcome.result.type !== "alarm") return;
+    for (const text of alarms.outcome.result.alarms)
+      await this.ask({ type: "alarm", action: "deactivate", memberId: BigInt(text.split(":")[0]) });
   }
 
   // -- membership and leadership ---------------------------------------------------------------------------------------

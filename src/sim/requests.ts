@@ -11,7 +11,7 @@ import {
   RangeRequest,
   rpcpb,
 } from "#proto";
-import type { CompareOp, DeleteOp, KvOp, Op, PutOp, RangeOp, TxnOp, WatchAsk } from "./history.js";
+import type { AlarmOp, CompareOp, DeleteOp, KvOp, Op, PutOp, RangeOp, TxnOp, WatchAsk } from "./history.js";
 
 const out = new WireWriter(1024);
 
@@ -49,7 +49,7 @@ export function encodeRequest(op: Op): Uint8Array {
         create(rpcpb.CompactionRequestSchema, { revision: BigInt(op.revision), physical: op.physical }),
       );
     case "alarm":
-      return toBinary(rpcpb.AlarmRequestSchema, alarmOf(op.action));
+      return toBinary(rpcpb.AlarmRequestSchema, alarmOf(op));
     case "hashKv":
       return toBinary(
         rpcpb.HashKVRequestSchema,
@@ -65,21 +65,13 @@ export function encodeRequest(op: Op): Uint8Array {
   }
 }
 
-/** NOSPACE of every member, when it is taken away. */
-function alarmOf(action: "get" | "deactivate"): rpcpb.AlarmRequest {
-  const { GET, DEACTIVATE } = rpcpb.AlarmRequest_AlarmAction;
-  return create(rpcpb.AlarmRequestSchema, { action: action === "get" ? GET : DEACTIVATE });
-}
-
-export function encodeDeactivation(memberId: bigint): Uint8Array {
-  return toBinary(
-    rpcpb.AlarmRequestSchema,
-    create(rpcpb.AlarmRequestSchema, {
-      action: rpcpb.AlarmRequest_AlarmAction.DEACTIVATE,
-      alarm: rpcpb.AlarmType.NOSPACE,
-      memberID: memberId,
-    }),
-  );
+function alarmOf({ action, memberId }: AlarmOp): rpcpb.AlarmRequest {
+  if (action === "get") return create(rpcpb.AlarmRequestSchema);
+  return create(rpcpb.AlarmRequestSchema, {
+    action: rpcpb.AlarmRequest_AlarmAction.DEACTIVATE,
+    alarm: rpcpb.AlarmType.NOSPACE,
+    memberID: memberId,
+  });
 }
 
 export function encodeWatchAsk(ask: WatchAsk): Uint8Array {

@@ -208,7 +208,7 @@ export class Workload {
       case 0:
         return { type: "defragment" };
       case 1:
-        return { type: "alarm", action: "get" };
+        return { type: "alarm", action: "get", memberId: 0n };
       case 2:
         return { type: "memberList", linearizable: true };
       default: {

@@ -90,18 +90,21 @@ export class Journal {
   private async load(replay: (body: Uint8Array) => void): Promise<void> {
     const bytes = await this.file.read(0, await this.file.size());
     let at = 0;
+    let last = 0;
     for (;;) {
       const end = frameEnd(bytes, at, this.frames + 1);
       if (end === undefined) break;
       replay(bytes.subarray(at + HEADER, end));
       this.frames++;
+      last = at;
       at = end;
     }
     this.refuseDamage(bytes, at);
-    if (at < bytes.length) {
-      await this.file.truncate(at);
-      await this.file.sync();
-    }
+    if (at < bytes.length) await this.file.truncate(at);
+    // The sync of the last frame may have failed in an earlier life: then it can be read and is not on the medium, and no
+    // sync will put it there, only another write.
+    if (at > last) await this.file.write(last, bytes.subarray(last, at));
+    if (bytes.length > 0) await this.file.sync();
     this.size = at;
   }
 
