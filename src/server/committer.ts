@@ -1,6 +1,6 @@
-// Commits the backend: every interval, or earlier when many operations are pending. Just before a commit the applied
-// index and term are written, so that they are in the same transaction as the effects up to them: after a crash the log
-// is replayed from exactly there, and nothing is applied twice or skipped.
+// Commits the backend: every interval, or earlier when many operations are pending. Applied index and term are written at
+// the start of every commit, whoever asked for it, so that they are always in the same transaction as the effects up to
+// them: after a crash the log is replayed from exactly there, and nothing is applied twice or skipped.
 
 import type { Clock, Timer } from "#base";
 import type { StorageBackend } from "#storage";
@@ -66,6 +66,7 @@ export class Committer {
     this.savedTerm = saved.term;
     this.appliedIndex = saved.index;
     this.appliedTerm = saved.term;
+    if (!mutations.appliedIndexOutsideTransaction) this.backend.beforeCommit = () => this.markAppliedIndex();
   }
 
   start(): void {
@@ -85,8 +86,10 @@ export class Committer {
 
   /** Makes everything applied so far durable. */
   async commit(): Promise<void> {
-    if (mutations.appliedIndexOutsideTransaction) await this.backend.commit();
-    this.markAppliedIndex();
+    if (mutations.appliedIndexOutsideTransaction) {
+      await this.backend.commit();
+      this.markAppliedIndex();
+    }
     const began = this.clock.now();
     await this.backend.commit();
     this.durations.observe((this.clock.now() - began) / 1000);
@@ -113,8 +116,7 @@ export class Committer {
     );
   }
 
-  /** Writes the applied index beside the effects; for the next commit, or for a view of this moment. */
-  markAppliedIndex(): void {
+  private markAppliedIndex(): void {
     if (this.appliedIndex !== this.savedIndex) {
       this.savedIndex = this.appliedIndex;
       this.backend.put("meta", CONSISTENT_INDEX, uint64(this.appliedIndex));

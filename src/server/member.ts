@@ -28,7 +28,7 @@ import {
   StatusCode,
 } from "#proto";
 import { type MemoryLogStorage, type RawNode, STEP_RESULT_TEXTS, StepResult } from "#raft";
-import type { BackendView, StorageBackend } from "#storage";
+import type { StorageBackend } from "#storage";
 import type { Alarms } from "./alarms.js";
 import { Applier, type ApplyListener } from "./applier.js";
 import { AutoCompactor } from "./auto-compactor.js";
@@ -255,12 +255,6 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   /** Makes everything applied so far durable in the backend. */
   commitBackend(): Promise<void> {
     return this.committer.commit();
-  }
-
-  /** A view of the backend that ends exactly at the applied index of this moment. */
-  viewAtAppliedIndex(): Promise<BackendView> {
-    this.committer.markAppliedIndex();
-    return this.backend.openView();
   }
 
   /** Term of the entry at `appliedIndex`. */

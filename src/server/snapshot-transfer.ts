@@ -29,7 +29,7 @@ export async function prepareSnapshot(member: Member, message: RaftMessage): Pro
   const { appliedIndex } = member;
   const term = member.appliedEntryTerm;
   const { confState, data } = member.cluster.snapshotState();
-  const view: BackendView = await member.viewAtAppliedIndex();
+  const view: BackendView = await member.backend.openView();
   const image = await view.exportImage();
   message.snapshot = new Snapshot(appliedIndex, term, confState, data);
   return { message, size: image.size, chunks: image.chunks, close: () => view.close() };

@@ -77,6 +77,8 @@ export class MaintenanceService {
     const request = decodeMessage(rpcpb.HashKVRequestSchema, message);
     const { store, clock } = this.member;
     const reader = store.hashKv(Number(request.revision));
+    // Older clients take the header's revision for the one that was hashed, whatever is written meanwhile.
+    const { currentRevision } = store;
     const step = (): void => {
       if (call.cancelled) return reader.close();
       if (!reader.step(HASH_SLICE_RECORDS)) return clock.setNext(step);
@@ -87,7 +89,7 @@ export class MaintenanceService {
         compactRevision: BigInt(result.compactRevision),
         hashRevision: BigInt(result.revision),
       });
-      this.answer(call, toBinary(rpcpb.HashKVResponseSchema, response));
+      this.answer(call, toBinary(rpcpb.HashKVResponseSchema, response), currentRevision);
     };
     step();
   }
@@ -129,7 +131,6 @@ export class MaintenanceService {
   }
 
   private async withView<T>(work: (view: BackendView) => Promise<T>): Promise<T> {
-    await this.member.commitBackend();
     const view = await this.member.backend.openView();
     try {
       return await work(view);
@@ -138,9 +139,9 @@ export class MaintenanceService {
     }
   }
 
-  private answer(call: UnaryCall, body: Uint8Array): void {
+  private answer(call: UnaryCall, body: Uint8Array, revision = 0): void {
     scratch.reset();
-    this.member.writeHeader(scratch);
+    this.member.writeHeader(scratch, revision);
     scratch.raw(body);
     call.reply(scratch.view());
   }
@@ -191,7 +192,6 @@ class SnapshotSession implements StreamObserver {
 
   private async run(): Promise<void> {
     const { member } = this;
-    await member.commitBackend();
     const view = await member.backend.openView();
     const began = member.clock.now();
     try {

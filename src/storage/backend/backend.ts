@@ -41,6 +41,16 @@ export const BUCKET_NAMES: readonly BucketName[] = [
 /** Sees one record of the revision log; stops when it returns false. `value` is valid only during the call. */
 export type RevisionVisitor = (main: number, sub: number, tombstone: boolean, value: Uint8Array) => unknown;
 
+/** Sees one record of the revision log, whose value is `bytes[start, end)`; both are valid only during the call. */
+export type RevisionWalker = (
+  main: number,
+  sub: number,
+  tombstone: boolean,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+) => void;
+
 /** Sees one entry of a small bucket; stops when it returns false. Both views are valid only during the call. */
 export type EntryVisitor = (key: Uint8Array, value: Uint8Array) => unknown;
 
@@ -56,6 +66,8 @@ export interface Backend {
   deleteRevision(main: number, sub: number): void;
   /** Visits records in ascending order, from (fromMain, fromSub) inclusive. The visitor must not write. */
   scanRevisions(fromMain: number, fromSub: number, visit: RevisionVisitor): void;
+  /** Visits all records in ascending order, without making a view of each. The visitor must not write. */
+  walkRevisions(visit: RevisionWalker): void;
   get(bucket: BucketName, key: Uint8Array): Uint8Array | undefined;
   /** Keeps both arrays, which must not change afterwards. The key is not empty. */
   put(bucket: BucketName, key: Uint8Array, value: Uint8Array): void;
@@ -66,6 +78,12 @@ export interface Backend {
 
 /** The whole of a backend, as its owner (the driver) sees it. */
 export interface StorageBackend extends Backend {
+  /**
+   * Called at the start of every commit, whoever asked for it (a view and a defragmentation commit too), before the
+   * transaction is closed: what it writes belongs to it. The owner writes here what must never be committed apart from
+   * the rest.
+   */
+  beforeCommit: () => void;
   /** Operations since the last call of `commit`. */
   readonly pendingWrites: number;
   /**
@@ -78,7 +96,7 @@ export interface StorageBackend extends Backend {
   sizeOnDisk(): number;
   /** Bytes in use: the file without its free pages. */
   sizeInUse(): number;
-  /** A consistent view of everything written before the call. Close it: it keeps old pages from being reused. */
+  /** A view of exactly what was written before the call, durable. Close it: it keeps old pages from being reused. */
   openView(): Promise<BackendView>;
   /** Gives free pages back to the file system. Requests go on meanwhile. */
   defragment(): Promise<void>;

@@ -270,6 +270,46 @@ describe.each([
     },
   );
 
+  it("lets its owner write at the start of every commit, and shows views of exactly their moment", async () => {
+    const subject = subjectOf();
+    const backend = await subject.open();
+    let applied = 0;
+    backend.beforeCommit = () => backend.put("meta", bytesOf("applied"), bytesOf(String(applied)));
+    const markOf = async (view: BackendView): Promise<string> => {
+      let text = "";
+      await view.forEach((bucket, key, value) => {
+        if (bucket === "meta" && Buffer.from(key).toString() === "applied")
+          text = Buffer.from(value).toString();
+      });
+      await view.close();
+      return text;
+    };
+    const countOf = async (view: BackendView): Promise<number> => (await recordsOf(view)).length - 1;
+    const write = (): void => {
+      applied++;
+      backend.appendRevision(applied + 1, 0, false, bytesOf(`value ${applied}`));
+    };
+    const waiting: Promise<void>[] = [];
+    for (let i = 0; i < 40; i++) {
+      write();
+      if (i % 3 === 0) waiting.push(backend.commit());
+      const view = backend.openView();
+      const expected = applied;
+      write();
+      if (i % 2 === 0) waiting.push(backend.commit());
+      const opened = await view;
+      expect(await countOf(opened)).toBe(expected);
+      expect(await markOf(opened)).toBe(String(expected));
+    }
+    write();
+    await backend.defragment();
+    await Promise.all(waiting);
+    await subject.crash(backend);
+    const reopened = await subject.open();
+    expect(Buffer.from(reopened.get("meta", bytesOf("applied"))!).toString()).toBe(String(applied));
+    await reopened.close();
+  });
+
   it.each([5, 6])("shows consistent views, as records and as an image (seed %i)", async (seed) => {
     const subject = subjectOf();
     const run = new Run(new SeededRandom(seed), subject, await subject.open());

@@ -9,7 +9,7 @@
 // member/snap/db.lmdb; `<path>.new` is a replacement in the making and is removed at open.
 
 import { existsSync } from "node:fs";
-import { Panic, panic } from "#base";
+import { copyBytes, Panic, panic } from "#base";
 import {
   type BackendView,
   type BucketName,
@@ -17,6 +17,7 @@ import {
   type EntryVisitor,
   type RevisionName,
   type RevisionVisitor,
+  type RevisionWalker,
   type StorageBackend,
 } from "./backend.js";
 import { Lane } from "./lane.js";
@@ -63,6 +64,7 @@ export interface LmdbBackendOptions {
 }
 
 export class LmdbBackend implements StorageBackend, DefragmentationOwner {
+  beforeCommit: () => void = () => {};
   readonly options: LmdbOptions;
   private environment: LmdbEnvironment;
   /** Starts with the first commit. */
@@ -73,6 +75,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   /** What builds a whole file: never two at a time. */
   private readonly maintenance = new Lane();
   private readonly pending = new PendingWrites();
+  private queuedJob: CommitJob | undefined;
   private queuedCommit: Promise<void> | undefined;
   private runningCommit: Promise<void> | undefined;
   private committed: RevisionName = NOTHING;
@@ -143,7 +146,19 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   }
 
   scanRevisions(fromMain: number, fromSub: number, visit: RevisionVisitor): void {
-    if (this.scanCommitted(fromMain, fromSub, visit)) this.pending.scanAppended(fromMain, fromSub, visit);
+    const goOn = this.walkCommitted(fromMain, fromSub, (main, sub, tombstone, bytes, start, end) =>
+      visit(main, sub, tombstone, bytes.subarray(start, end)),
+    );
+    if (goOn) this.pending.scanAppended(fromMain, fromSub, visit);
+  }
+
+  walkRevisions(visit: RevisionWalker): void {
+    this.walkCommitted(0, 0, (main, sub, tombstone, bytes, start, end) => {
+      visit(main, sub, tombstone, bytes, start, end);
+    });
+    this.pending.scanAppended(0, 0, (main, sub, tombstone, value) => {
+      visit(main, sub, tombstone, value, 0, value.length);
+    });
   }
 
   get(bucket: BucketName, key: Uint8Array): Uint8Array | undefined {
@@ -174,7 +189,10 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
       const content = storedContent(value, start);
       const isLong = (value[start] & FLAG_LONG_KEY) !== 0;
       const name = isLong ? value.subarray(start + 5, content) : key.subarray(keyStart + 1, keyEnd);
-      entries.set(keyText(name), { key: name, value: value.subarray(content, end - 4) });
+      entries.set(keyText(name), {
+        key: copyBytes(name),
+        value: copyBytes(value.subarray(content, end - 4)),
+      });
     });
     this.pending.overlay(bucket, entries);
     const names = [...entries.keys()].sort();
@@ -186,16 +204,22 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
 
   commit(): Promise<void> {
     if (this.broken !== undefined) return Promise.reject(this.broken);
+    this.beforeCommit();
     if (this.pending.active.count === 0 && !this.pending.hasSealed) return Promise.resolve();
     if (this.pending.active.count > 0) this.pending.seal();
     else if (this.queuedCommit === undefined && this.runningCommit !== undefined) return this.runningCommit;
     if (this.queuedCommit !== undefined) return this.queuedCommit;
+    const job = new CommitJob();
     const done = this.lane.run(() => {
-      this.runningCommit = this.queuedCommit;
-      this.queuedCommit = undefined;
-      return this.writeSealed();
+      if (this.queuedJob === job) {
+        this.runningCommit = this.queuedCommit;
+        this.queuedCommit = undefined;
+        this.queuedJob = undefined;
+      }
+      return this.writeSealed(job.sealedTotal);
     });
     this.queuedCommit = done;
+    this.queuedJob = job;
     const clear = (): void => {
       if (this.runningCommit === done) this.runningCommit = undefined;
     };
@@ -212,8 +236,18 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   }
 
   async openView(): Promise<BackendView> {
-    await this.commit();
-    const tree = await this.lane.run(async () => this.pin());
+    if (this.broken !== undefined) throw this.broken;
+    this.beforeCommit();
+    if (this.pending.active.count > 0) this.pending.seal();
+    // Exactly what is written by now: a commit that still waits may not take more along, and later ones queue behind.
+    const total = this.pending.sealedTotal;
+    if (this.queuedJob !== undefined) this.queuedJob.sealedTotal = total;
+    this.queuedJob = undefined;
+    this.queuedCommit = undefined;
+    const tree = await this.lane.run(async () => {
+      await this.writeSealed(total);
+      return this.pin();
+    });
     return new LmdbView(tree, this.options.path);
   }
 
@@ -327,9 +361,10 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
     this.sizes = { onDisk: this.file.size(), inUse: usedPages * pageSize };
   }
 
-  /** Writes every sealed batch in one transaction. What fails stays sealed and goes with the next commit. */
-  private async writeSealed(): Promise<void> {
-    const sealed = this.pending.sealed();
+  /** Writes the sealed batches, up to the given one, in one transaction. What fails stays sealed and goes with the next
+   *  commit. */
+  private async writeSealed(total: number): Promise<void> {
+    const sealed = this.pending.sealed(total);
     if (sealed.length === 0) return;
     const parts = sealed.flatMap((batch) => batch.chunks.map(({ bytes, used }) => ({ bytes, used })));
     const request: CommitRequest = { parts };
@@ -345,26 +380,29 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   }
 
   /** Visits what lmdb holds, as if the pending deletions were done. Returns whether to go on. */
-  private scanCommitted(fromMain: number, fromSub: number, visit: RevisionVisitor): boolean {
-    const key = new Uint8Array(REVISION_KEY_MAX);
-    const length = writeRevisionKey(key, 0, fromMain, fromSub);
+  private walkCommitted(
+    fromMain: number,
+    fromSub: number,
+    visit: (...record: Parameters<RevisionWalker>) => unknown,
+  ): boolean {
+    const from = new Uint8Array(REVISION_KEY_MAX);
+    const length = writeRevisionKey(from, 0, fromMain, fromSub);
     const isWhole = fromMain === 0 && fromSub === 0;
     const deleting = this.pending.deleting();
-    const first = this.pending.firstAppended();
+    // A batch on its way may have reached the file already: its records come from the batch.
+    const end = this.pending.firstAppended() ?? { main: Number.POSITIVE_INFINITY, sub: 0 };
     let goOn = true;
     this.walk(
-      isWhole ? undefined : key.subarray(0, length),
+      isWhole ? undefined : from.subarray(0, length),
       undefined,
-      (k, keyStart, keyEnd, value, start, end) => {
-        if (k[keyStart] !== REVISION_PREFIX) return true;
-        const main = revisionMain(k, keyStart);
-        const sub = revisionSub(k, keyStart, keyEnd - keyStart);
-        // A batch on its way may have reached the file already: its records come from the batch.
-        if (first !== undefined && (main > first.main || (main === first.main && sub >= first.sub)))
-          return false;
-        for (const batch of deleting) if (batch.deleted.has(main, sub)) return true;
-        const isTombstone = (value[start] & FLAG_TOMBSTONE) !== 0;
-        goOn = visit(main, sub, isTombstone, value.subarray(start + 1, end - 4)) !== false;
+      (key, keyStart, keyEnd, value, valueStart, valueEnd) => {
+        if (key[keyStart] !== REVISION_PREFIX) return true;
+        const main = revisionMain(key, keyStart);
+        const sub = revisionSub(key, keyStart, keyEnd - keyStart);
+        if (main > end.main || (main === end.main && sub >= end.sub)) return false;
+        if (deleting.length > 0 && deleting.some((batch) => batch.deleted.has(main, sub))) return true;
+        const isTombstone = (value[valueStart] & FLAG_TOMBSTONE) !== 0;
+        goOn = visit(main, sub, isTombstone, value, valueStart + 1, valueEnd - 4) !== false;
         return goOn;
       },
     );
@@ -405,4 +443,9 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   private damaged(detail: string, fields: Readonly<Record<string, unknown>> = {}): never {
     throw new CorruptBackendError(this.options.path, detail, fields);
   }
+}
+
+/** A commit that waits its turn. It takes every batch sealed by then, unless a view sets a bound. */
+class CommitJob {
+  sealedTotal = Number.POSITIVE_INFINITY;
 }

@@ -30,9 +30,12 @@ export class TreeWalk {
   private leafPages = 0;
   private branchPages = 0;
   private overflowPages = 0;
-  private previousPage: Buffer | undefined;
-  private previousStart = 0;
-  private previousEnd = 0;
+  /** Per level the pages that are read ahead. Their memory is used again for the next ones: memory that is new costs more
+   *  than what is read into it. */
+  private readonly runs: PageRun[] = [];
+  /** The last key of the page before. */
+  private readonly previousKey: Buffer;
+  private previousLength = -1;
 
   private readonly from: Uint8Array | undefined;
   private readonly to: Uint8Array | undefined;
@@ -46,6 +49,7 @@ export class TreeWalk {
     private readonly visit: NodeVisitor,
   ) {
     this.pageSize = file.pageSize;
+    this.previousKey = Buffer.allocUnsafeSlow(file.pageSize);
     this.from = options.from;
     this.to = options.to;
     this.used = options.used;
@@ -123,11 +127,11 @@ export class TreeWalk {
       while (run < RUN_PAGES && i + run < count && this.childPage(bytes, page, i + run) === runStart + run)
         run++;
       this.markUsed(runStart, run);
-      const pages = this.file.read(this.position(runStart, run), run * this.pageSize);
+      this.runs[level] ??= new PageRun(this.pageSize);
+      const pages = this.runs[level].read(this.file, this.position(runStart, run), run);
       for (let r = 0; r < run; r++, i++) {
         if (i > first && this.to !== undefined && this.isRightOfEnd(bytes, page, i)) return true;
-        const child = pages.subarray(r * this.pageSize, (r + 1) * this.pageSize);
-        if (!this.walkPage(child, runStart + r, level + 1, isEdge && i === first)) return false;
+        if (!this.walkPage(pages[r], runStart + r, level + 1, isEdge && i === first)) return false;
       }
     }
     return true;
@@ -135,12 +139,12 @@ export class TreeWalk {
 
   private walkLeaf(bytes: Buffer, page: number, count: number, isEdge: boolean): boolean {
     this.leafPages++;
+    if (this.isOrdered) this.checkOrder(bytes, page, count);
     for (let i = 0; i < count; i++) {
       const node = this.nodeAt(bytes, page, i);
       const keyStart = node + NODE_HEADER;
       const keyEnd = keyStart + bytes.readUInt16LE(node + 6);
       if (keyEnd > this.pageSize) this.file.damaged("a key runs out of its page", { page, node: i });
-      if (this.isOrdered) this.checkOrder(bytes, page, keyStart, keyEnd);
       this.entries++;
       if (isEdge && this.from !== undefined && compareTo(bytes, keyStart, keyEnd, this.from) < 0) continue;
       if (this.to !== undefined && compareTo(bytes, keyStart, keyEnd, this.to) >= 0) return false;
@@ -175,16 +179,25 @@ export class TreeWalk {
   }
 
   /** Keys must ascend through the whole walk, across pages too. */
-  private checkOrder(bytes: Buffer, page: number, start: number, end: number): void {
-    const previous = this.previousPage;
-    if (previous !== undefined) {
+  private checkOrder(bytes: Buffer, page: number, count: number): void {
+    let before: Uint8Array = this.previousKey;
+    let beforeStart = 0;
+    let beforeEnd = this.previousLength;
+    for (let i = 0; i < count; i++) {
+      const node = this.nodeAt(bytes, page, i);
+      const start = node + NODE_HEADER;
+      const end = start + bytes.readUInt16LE(node + 6);
+      if (end > this.pageSize) this.file.damaged("a key runs out of its page", { page, node: i });
       const isAscending =
-        compareRanges(previous, this.previousStart, this.previousEnd, bytes, start, end) < 0;
+        beforeEnd < 0 || compareRanges(before, beforeStart, beforeEnd, bytes, start, end) < 0;
       if (!isAscending) this.file.damaged("keys out of order", { page });
+      before = bytes;
+      beforeStart = start;
+      beforeEnd = end;
     }
-    this.previousPage = bytes;
-    this.previousStart = start;
-    this.previousEnd = end;
+    if (beforeEnd < 0) return;
+    this.previousLength = beforeEnd - beforeStart;
+    if (before === bytes) bytes.copy(this.previousKey, 0, beforeStart, beforeEnd);
   }
 
   /** The child that `from` belongs to. */
@@ -235,6 +248,25 @@ export class TreeWalk {
       this.file.damaged("a page number lies outside the file", { page, pages: this.tree.pages });
     }
     return page * this.pageSize;
+  }
+}
+
+/** Memory for a run of pages. */
+class PageRun {
+  private memory = Buffer.alloc(0);
+  private readonly pages: Buffer[] = [];
+
+  constructor(private readonly pageSize: number) {}
+
+  /** The pages from `position` on, as views that are valid until the next call. */
+  read(file: LmdbFile, position: number, count: number): readonly Buffer[] {
+    const { pageSize, pages } = this;
+    if (count > pages.length) {
+      this.memory = Buffer.allocUnsafeSlow(count * pageSize);
+      for (let i = 0; i < count; i++) pages[i] = this.memory.subarray(i * pageSize, (i + 1) * pageSize);
+    }
+    file.readInto(this.memory, 0, position, count * pageSize);
+    return pages;
   }
 }
 

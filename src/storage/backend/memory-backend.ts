@@ -4,7 +4,14 @@
 
 import { assert, type Disk, equalBytes } from "#base";
 import { BytesSource, ImageReader } from "../bbolt/image-reader.js";
-import type { BackendView, BucketName, EntryVisitor, RevisionVisitor, StorageBackend } from "./backend.js";
+import type {
+  BackendView,
+  BucketName,
+  EntryVisitor,
+  RevisionVisitor,
+  RevisionWalker,
+  StorageBackend,
+} from "./backend.js";
 import { feedImage } from "./image-feed.js";
 import { Journal } from "./journal.js";
 import { Lane } from "./lane.js";
@@ -33,6 +40,7 @@ const RECORD_COST = 32;
 type Entries = Map<string, { key: Uint8Array; value: Uint8Array }>;
 
 export class MemoryBackend implements StorageBackend {
+  beforeCommit: () => void = () => {};
   private revisions = new RevisionLog();
   private buckets = new Map<BucketName, Entries>();
   private bucketBytes = 0;
@@ -80,6 +88,12 @@ export class MemoryBackend implements StorageBackend {
     this.revisions.scan(fromMain, fromSub, visit);
   }
 
+  walkRevisions(visit: RevisionWalker): void {
+    this.revisions.scan(0, 0, (main, sub, tombstone, value) =>
+      visit(main, sub, tombstone, value, 0, value.length),
+    );
+  }
+
   get(bucket: BucketName, key: Uint8Array): Uint8Array | undefined {
     return this.buckets.get(bucket)?.get(keyText(key))?.value;
   }
@@ -107,6 +121,7 @@ export class MemoryBackend implements StorageBackend {
   }
 
   commit(): Promise<void> {
+    this.beforeCommit();
     this.count = 0;
     this.highWater = Math.max(this.highWater, this.sizeInUse());
     const journal = this.journal;
@@ -129,7 +144,8 @@ export class MemoryBackend implements StorageBackend {
   }
 
   async openView(): Promise<BackendView> {
-    await this.commit();
+    const committed = this.commit();
+    // Taken in the same turn: what is written while the commit is on its way is not part of it.
     const buckets = new Map<BucketName, BucketSnapshot>();
     for (const [bucket, entries] of this.buckets) {
       buckets.set(
@@ -137,7 +153,9 @@ export class MemoryBackend implements StorageBackend {
         [...entries.keys()].sort().map((name) => entries.get(name)!),
       );
     }
-    return new MemoryView(this.revisions.snapshot(), buckets);
+    const view = new MemoryView(this.revisions.snapshot(), buckets);
+    await committed;
+    return view;
   }
 
   async defragment(): Promise<void> {

@@ -13,6 +13,8 @@ export class PendingWrites {
   active = new WriteBatch();
   private batches: WriteBatch[] = [this.active];
   private readonly spare: WriteBatch[] = [];
+  /** Batches dropped so far; with those still here it numbers every batch that was ever sealed. */
+  private dropped = 0;
 
   get hasSealed(): boolean {
     return this.batches.length > 1;
@@ -24,12 +26,19 @@ export class PendingWrites {
     this.batches.push(this.active);
   }
 
-  sealed(): WriteBatch[] {
-    return this.batches.slice(0, -1);
+  /** How many batches have ever been sealed. */
+  get sealedTotal(): number {
+    return this.dropped + this.batches.length - 1;
+  }
+
+  /** The sealed batches among the first `total` ever sealed. */
+  sealed(total: number): WriteBatch[] {
+    return this.batches.slice(0, Math.min(total - this.dropped, this.batches.length - 1));
   }
 
   /** Forgets the oldest `count` batches: lmdb holds them now. */
   dropSealed(count: number): void {
+    this.dropped += count;
     for (const batch of this.batches.splice(0, count)) {
       batch.reset();
       if (this.spare.length < SPARE_BATCHES) this.spare.push(batch);
@@ -37,6 +46,7 @@ export class PendingWrites {
   }
 
   dropAll(): void {
+    this.dropped += this.batches.length - 1;
     this.active = new WriteBatch();
     this.batches = [this.active];
   }

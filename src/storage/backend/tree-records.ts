@@ -1,7 +1,7 @@
 // The records of an lmdb tree in exchange form and order. On the disk the revision log stands last and long keys of small
 // buckets are cut (record.ts); here both are put right.
 
-import { assert, compareBytes } from "#base";
+import { assert, compareBytes, copyBytes } from "#base";
 import { type BucketName, CorruptBackendError, REVISION_BUCKET } from "./backend.js";
 import {
   EXCHANGE_BUCKETS,
@@ -97,9 +97,9 @@ export class TreeRecords {
         const content = storedContent(value, start);
         if ((value[start] & FLAG_LONG_KEY) !== 0) {
           run.add(
-            k.subarray(keyStart, keyEnd),
-            value.subarray(start + 5, content),
-            value.subarray(content, end - 4),
+            copyBytes(k.subarray(keyStart, keyEnd)),
+            copyBytes(value.subarray(start + 5, content)),
+            copyBytes(value.subarray(content, end - 4)),
           );
           return;
         }
