@@ -59,6 +59,15 @@ describe("a linearizable history", () => {
     expect(messages).toEqual([]);
   });
 
+  it("may refuse for want of space, before the log or when the entry is applied", () => {
+    const messages = bad((script) => {
+      script.put("s", "before", { applied: Number.POSITIVE_INFINITY, outcome: refusal(Refusal.NoSpace) });
+      script.raiseNoSpace();
+      script.put("s", "when applied");
+    });
+    expect(messages).toEqual([]);
+  });
+
   it("may order overlapping calls either way", () => {
     const messages = bad((script) => {
       const from = script.now;

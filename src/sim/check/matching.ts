@@ -3,8 +3,8 @@
 //   answered   the entry's outcome by the model equals the response (which names the revision), and it was first applied
 //              between call and return. Calls in order of their return take the earliest entry that fits: for points and
 //              intervals that finds a full assignment whenever there is one.
-//   refused    likewise with the refusal's text, if it is one that only applying an entry can end in. Another refusal
-//              happened before the log, and there is no entry.
+//   refused    likewise with the refusal's text. There must be an entry only for a refusal that nothing else can end in;
+//              others may have happened before the log.
 //   unknown    may own any entry that is left and was applied after the call, or none.
 //
 // An answered call without an entry, and an entry without a call, are violations; `Mismatch` says what comes closest.
@@ -99,11 +99,11 @@ class Matcher {
 
   private matchSettled(operation: OperationRecord): void {
     const { outcome } = operation;
-    if (outcome.kind === "error" && !APPLY_REFUSALS.has(outcome.message)) return;
     for (const step of this.candidates(operation)) {
       if (this.operations.has(step) || this.objection(operation, step) !== undefined) continue;
       return this.assign(operation, step);
     }
+    if (outcome.kind === "error" && !APPLY_REFUSALS.has(outcome.message)) return;
     this.mismatches.push(this.explain(operation));
   }
 

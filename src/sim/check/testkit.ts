@@ -2,7 +2,9 @@
 // at that time, this entry applied then, that answer. Answers are the model's unless a test gives its own; a bad history
 // is a good one with one thing changed.
 
+import { create, toBinary } from "@bufbuild/protobuf";
 import { WireWriter } from "#base";
+import { rpcpb } from "#proto";
 import type {
   FinalState,
   History,
@@ -152,10 +154,25 @@ export class Script {
   }
 
   /** An entry, applied by all members, by member 0 first. @returns what the model says of it */
-  entry(op: Op, time = this.now, data = payload(op)): Outcome {
+  entry(op: Op, time = this.now): Outcome {
+    return this.logged(op as LoggedOp, payload(op), time);
+  }
+
+  /** The cluster runs out of space. */
+  raiseNoSpace(): void {
+    const fields = {
+      action: rpcpb.AlarmRequest_AlarmAction.ACTIVATE,
+      alarm: rpcpb.AlarmType.NOSPACE,
+      memberID: 100n,
+    };
+    const body = toBinary(rpcpb.AlarmRequestSchema, create(rpcpb.AlarmRequestSchema, fields));
+    this.logged({ type: "alarmChange", raise: true, alarm: 1, memberId: 100n }, wrapped(10, body), this.now);
+  }
+
+  private logged(op: LoggedOp, data: Uint8Array, time: number): Outcome {
     const index = ++this.index;
     const { term } = this;
-    const { result, error } = this.model.apply(op as LoggedOp);
+    const { result, error } = this.model.apply(op);
     const entryHash = index * 7;
     const resultHash = index * 11;
     this.history.log.set(index, {
@@ -298,10 +315,13 @@ export function findings(checker: Checker, history: History): string[] {
 
 /** An InternalRaftRequest with this operation. */
 function payload(op: Op): Uint8Array {
+  return wrapped(FIELDS[op.type], encodeRequest(op));
+}
+
+function wrapped(field: number, body: Uint8Array): Uint8Array {
   const out = new WireWriter(64);
-  const field = FIELDS[op.type];
   out.varint(field * 8 + 2);
-  out.bytes(encodeRequest(op));
+  out.bytes(body);
   return out.finish();
 }
 
