@@ -39,6 +39,8 @@ export class Committer {
   private timer: Timer | undefined;
   private stopped = false;
   private committing = false;
+  /** The backend is being replaced: what is known here of the applied index belongs to neither side. */
+  private held = false;
   private savedIndex: number;
   private savedTerm: number;
 
@@ -79,6 +81,18 @@ export class Committer {
     this.timer = undefined;
   }
 
+  /** From now on the applied index is kept out of commits, until `release` says what it is. */
+  hold(): void {
+    this.held = true;
+  }
+
+  /** The backend has the state of this index. */
+  release(index: number, term: number): void {
+    this.held = false;
+    this.appliedIndex = index;
+    this.appliedTerm = term;
+  }
+
   /** To be called after each applied batch. */
   onApplied(): void {
     if (this.backend.pendingWrites >= this.pendingMax && !this.committing) this.commitInBackground();
@@ -117,6 +131,7 @@ export class Committer {
   }
 
   private markAppliedIndex(): void {
+    if (this.held) return;
     if (this.appliedIndex !== this.savedIndex) {
       this.savedIndex = this.appliedIndex;
       this.backend.put("meta", CONSISTENT_INDEX, uint64(this.appliedIndex));

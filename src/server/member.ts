@@ -391,6 +391,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
 
   applyCommitted(entries: readonly Entry[]): void {
     const began = this.clock.now();
+    this.metrics.onApplyBegins(began);
     if (entries[0].index !== this.appliedIndex + 1) {
       panic("committed entries do not follow what is applied", {
         appliedIndex: this.appliedIndex,
@@ -418,6 +419,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     const waiter = request.prefix === this.ids.prefix ? this.waiters.take(request.counter) : undefined;
     outcome.reset();
     this.applier.apply(request, entry.data, waiter !== undefined || this.metrics.wantsBodies, outcome);
+    this.metrics.observeApply(request.field, outcome, this.clock.now());
     this.metrics.onEntryApplied(entry, outcome);
     if (waiter !== undefined) waiter.onApplied(outcome);
   }
@@ -443,6 +445,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   }
 
   async installSnapshot(snapshot: Snapshot): Promise<void> {
+    this.committer.hold();
     await this.snapshots.install(snapshot);
     this.lessor.restore();
     this.store.restore();
@@ -451,8 +454,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.hub.requeueAll();
     this.appliedIndex = snapshot.index;
     this.appliedTerm = snapshot.term;
-    this.committer.appliedIndex = snapshot.index;
-    this.committer.appliedTerm = snapshot.term;
+    this.committer.release(snapshot.index, snapshot.term);
     this.metrics.onSnapshotInstalled(snapshot.index);
     this.reads.onApplied(snapshot.index);
   }
@@ -526,9 +528,13 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
 
   // -- ApplyListener ---------------------------------------------------------------------------------------------------
 
-  onCompactionScheduled(revision: number, physical: boolean): void {
+  onCompactionScheduled(): void {
     this.hub.compacted();
-    this.compaction.onScheduled(revision, physical);
+    this.compaction.onScheduled();
+  }
+
+  onLeaseGranted(ttlSeconds: number): void {
+    this.metrics.leaseTtl.observe(ttlSeconds);
   }
 
   onLeaseRevoked(id: LeaseId): void {
