@@ -89,8 +89,6 @@ export class Cluster implements ClusterState {
   static restart(id: bigint, localId: MemberId, backend: StorageBackend): Cluster {
     const cluster = new Cluster(id, localId, backend, []);
     cluster.restore();
-    const stored = backend.get("meta", CONF_STATE);
-    if (stored !== undefined) cluster.confState = parseConfState(utf8Text(stored));
     return cluster;
   }
 
@@ -99,9 +97,11 @@ export class Cluster implements ClusterState {
     return this.initial.map((member) => ({ id: member.id, context: bootstrapContext(member) }));
   }
 
-  /** Reads the membership from the backend again. */
+  /** Reads the membership from the backend again, and the configuration that goes with it. */
   restore(): void {
     this.membership.restore();
+    const stored = this.backend.get("meta", CONF_STATE);
+    if (stored !== undefined) this.confState = parseConfState(utf8Text(stored));
   }
 
   /** This member is the only voter, so nobody has to be asked. */

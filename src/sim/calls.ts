@@ -130,7 +130,7 @@ export class SimStream implements StreamCall {
 
   resume(): void {
     this.isStalled = false;
-    for (const arrive of this.held.splice(0)) this.toClient(arrive);
+    for (const arrive of this.held.splice(0)) if (!this.isOver) arrive();
   }
 
   /** The connection breaks: both ends hear of it, sooner or later. */
