@@ -14,6 +14,7 @@ const CLOCK_TICKS = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf
 const QUOTA_BYTES = 8 * 1024 ** 3;
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 60_000;
+const LOG_LINES_SHOWN = 15;
 const PROBE = rangeRequest(Buffer.from("bench-probe"));
 
 /** User and system time of the process, all threads, in seconds; NaN without a pid. */
@@ -145,11 +146,16 @@ export class Endpoint {
       this.child = undefined;
     });
     while (!(await this.answers())) {
-      if (this.child === undefined) throw new Error(`${this.name} has exited; its log is ${this.logFile}`);
+      if (this.child === undefined)
+        throw new Error(`${this.name} has exited; its log ends\n${this.logEnd()}`);
       if (performance.now() - began > START_TIMEOUT_MS) throw new Error(`${this.name} answers nothing`);
       await sleep(2);
     }
     return performance.now() - began;
+  }
+
+  logEnd() {
+    return readFileSync(this.logFile, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN).join("\n");
   }
 
   /** True when a linearizable get is answered. */

@@ -17,6 +17,7 @@ let sent = 0;
 let outstanding = 0;
 let running = false;
 let round = 1;
+let timer;
 
 function put() {
   const request = numberedPut(shuffled(sent++ % keys, keys), `p${round}`);
@@ -36,14 +37,13 @@ function put() {
 function run() {
   let due = performance.now();
   const tick = () => {
-    if (!running) return;
     const now = performance.now();
     latenessMs = Math.max(latenessMs, now - due);
     while (due <= now) {
       put();
       due += interval;
     }
-    setTimeout(tick, due - performance.now());
+    timer = setTimeout(tick, due - performance.now());
   };
   tick();
 }
@@ -61,6 +61,7 @@ parentPort.on("message", (order) => {
     run();
   } else if (order === "stop") {
     running = false;
+    clearTimeout(timer);
     if (outstanding === 0) report();
   } else if (order === "close") {
     client.close();

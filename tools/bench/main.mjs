@@ -130,7 +130,7 @@ async function main() {
   const ports = new Ports(given.ports === undefined ? 0 : count(given.ports));
   const goAway = () => {
     for (const endpoint of pair.both) endpoint.kill();
-    if (!given.keep) rmSync(folder, { recursive: true, force: true });
+    if (!given.keep) rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   };
   process.once("exit", goAway);
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));

@@ -48,6 +48,7 @@ export async function measureScale(pair, report, options) {
   await pair.each((endpoint) =>
     putMany(endpoint, revisions, (i) => numberedPut(shuffled(i % keys, keys), "r")),
   );
+  await sleep(settleMs);
   await besideMaintenance(pair, report, keys, quietMs);
 }
 
