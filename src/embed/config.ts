@@ -247,6 +247,15 @@ export function effectiveGates(config: EtcdConfig): Record<string, boolean> {
   return Object.fromEntries(gates);
 }
 
+/** All gates with what `etcd_server_feature_enabled` says of them. */
+export function featureList(config: EtcdConfig): { name: string; stage: string; enabled: boolean }[] {
+  return Object.entries(FEATURE_GATES).map(([name, isBeta]) => ({
+    name,
+    stage: isBeta || name === "AllBeta" ? "BETA" : "ALPHA",
+    enabled: featureEnabled(config, name),
+  }));
+}
+
 /** Whether a gate is on: named explicitly, else by its stage's switch, else by default. */
 export function featureEnabled(config: EtcdConfig, gate: string): boolean {
   const explicit = config.featureGates[gate];

@@ -19,10 +19,18 @@ import {
   startMember,
 } from "#server";
 import { LmdbBackend, MemoryBackend, NodeDisk, type StorageBackend, Wal } from "#storage";
-import { dataDirOf, type EtcdConfig, effectiveGates, featureEnabled, walDirOf } from "./config.js";
+import {
+  dataDirOf,
+  type EtcdConfig,
+  effectiveGates,
+  featureEnabled,
+  featureList,
+  walDirOf,
+} from "./config.js";
 import { checkConfig, checkInitialCluster } from "./config-check.js";
 import { listen } from "./listen.js";
 import { createLogger, type ZapShapedLogger } from "./logger.js";
+import { registerProcessMetrics } from "./process-metrics.js";
 import { ConfigError } from "./urls.js";
 
 /** How long open calls may take to end when the server stops. */
@@ -60,7 +68,15 @@ export class Etcd {
     this.services = new Services(member, { stopOnDefrag: featureEnabled(config, "StopGRPCServiceOnDefrag") });
     this.server = createRpcServer(config, member, this.services, logger);
     this.services.registerOn(this.server);
-    registerMetrics(this.metrics, member, this.server, this.healthCounters, this.services.admission);
+    registerMetrics(this.metrics, {
+      member,
+      server: this.server,
+      services: this.services,
+      health: this.healthCounters,
+      features: featureList(config),
+      extensive: config.metrics === "extensive",
+    });
+    registerProcessMetrics(this.metrics);
   }
 
   /**

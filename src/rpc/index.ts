@@ -11,6 +11,7 @@ export { MessageStream } from "./message-stream.js";
 export { Metadata } from "./metadata.js";
 export {
   type CallObserver,
+  type CallTimer,
   type Method,
   type MethodKind,
   MethodStats,

@@ -1,5 +1,6 @@
 // The methods of a server: what a :path means, who answers it, and what has been counted about it.
 
+import type { StatusCode } from "#proto";
 import type { ServerCall } from "./server-call.js";
 
 export type MethodKind = "unary" | "serverStream" | "clientStream" | "bidi";
@@ -22,6 +23,12 @@ export type ServerStreamHandler = (call: ServerCall, message: Uint8Array) => Cal
 /** Called when the call begins; the observer gets its messages. Undefined when the call has been ended already. */
 export type StreamHandler = (call: ServerCall) => CallObserver | undefined;
 
+/** Hears of every call of a method that has ended. Must not throw. */
+export interface CallTimer {
+  /** @param tookMs from the call's beginning to its last word, not to the client's reading it */
+  onHandled(call: ServerCall, code: StatusCode, tookMs: number): void;
+}
+
 /** Counters of one method, read when somebody scrapes them. */
 export class MethodStats {
   started = 0;
@@ -40,6 +47,8 @@ export class Method {
   /** True when the handler is called with the one request message rather than with the call's beginning. */
   readonly takesOneMessage: boolean;
   readonly stats = new MethodStats();
+  /** Set by whoever wants to know how long calls take. */
+  timer: CallTimer | undefined = undefined;
   private readonly onRequest: UnaryHandler | ServerStreamHandler | undefined;
   private readonly onOpen: StreamHandler | undefined;
 

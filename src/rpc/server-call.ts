@@ -69,6 +69,8 @@ export class ServerCall extends GrpcStream {
   private readonly head: RequestHead;
   private readonly owner: ServerConnection;
   private headersSent = false;
+  /** On the server's clock; kept only if somebody measures the method. */
+  private readonly beganMs: number;
 
   constructor(owner: ServerConnection, id: number, method: Method, head: RequestHead) {
     super(owner, id, owner.maxReceiveBytes);
@@ -78,6 +80,12 @@ export class ServerCall extends GrpcStream {
     this.encoding = head.encoding;
     this.contentLeft = head.contentLength;
     this.openedAt = owner.group.second;
+    this.beganMs = method.timer === undefined ? 0 : owner.group.clock.now();
+  }
+
+  /** Address of the client, as `host:port`. */
+  get remote(): string {
+    return this.owner.remote;
   }
 
   get metadata(): Metadata {
@@ -121,7 +129,7 @@ export class ServerCall extends GrpcStream {
     writeTemplate(buf, at + FRAME_HEADER_BYTES + total, REPLY_TAIL, this.id);
     sender.countSent(this, total);
     this.localClosed = true;
-    this.method.stats.handled[StatusCode.OK]++;
+    this.countHandled(StatusCode.OK);
     this.onSent();
     this.owner.touch();
   }
@@ -238,7 +246,7 @@ export class ServerCall extends GrpcStream {
   }
 
   override receiveReset(_code: number, _reason: string): void {
-    if (!this.localClosed) this.method.stats.handled[StatusCode.Canceled]++;
+    if (!this.localClosed) this.countHandled(StatusCode.Canceled);
     this.cancel();
   }
 
@@ -275,6 +283,12 @@ export class ServerCall extends GrpcStream {
     if (this.observer !== undefined) this.owner.server.deliverCancel(this, this.observer);
   }
 
+  private countHandled(code: StatusCode): void {
+    const { stats, timer } = this.method;
+    stats.handled[code]++;
+    if (timer !== undefined) timer.onHandled(this, code, this.owner.group.clock.now() - this.beganMs);
+  }
+
   private failTooLarge(size: number): void {
     const max = this.owner.maxSendBytes;
     this.fail(StatusCode.ResourceExhausted, `trying to send message larger than max (${size} vs. ${max})`);
@@ -282,7 +296,7 @@ export class ServerCall extends GrpcStream {
 
   private finish(code: StatusCode, block: Buffer): void {
     this.localClosed = true;
-    this.method.stats.handled[code]++;
+    this.countHandled(code);
     this.owner.sender.end(this, block);
     this.owner.touch();
   }

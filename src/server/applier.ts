@@ -33,7 +33,8 @@ export interface ClusterState {
 
 /** Who wants to know of certain operations after they were applied. */
 export interface ApplyListener {
-  onCompactionScheduled(revision: number, physical: boolean): void;
+  onCompactionScheduled(): void;
+  onLeaseGranted(ttlSeconds: number): void;
   onLeaseRevoked(id: bigint): void;
   onAlarmsChanged(): void;
 }
@@ -172,7 +173,7 @@ export class Applier {
     const revision = clamp(request.revision);
     outcome.error = this.store.compact(revision);
     outcome.revision = this.store.currentRevision;
-    if (outcome.error === undefined) this.listener.onCompactionScheduled(revision, request.physical);
+    if (outcome.error === undefined) this.listener.onCompactionScheduled();
   }
 
   private grant(request: rpcpb.LeaseGrantRequest, out: WireWriter | undefined, outcome: EntryOutcome): void {
@@ -186,6 +187,7 @@ export class Applier {
       outcome.error = granted.error;
       return;
     }
+    this.listener.onLeaseGranted(granted.ttl);
     if (out === undefined) return;
     out.byte(0x10);
     out.bigint(request.ID);

@@ -2,7 +2,7 @@
 // duration. One object per method, so that a call looks nothing up.
 
 import type { Logger } from "#base";
-import { StatusCode } from "#proto";
+import { STATUS_NAMES, StatusCode } from "#proto";
 import type { CallTimer, Method, RpcServer, ServerCall } from "#rpc";
 import { exponentialBounds, Histogram } from "./histogram.js";
 import { SLOW_REQUEST_LOGS_PER_SECOND } from "./limits.js";
@@ -98,7 +98,7 @@ export class CallTimes {
       "time spent": `${tookMs.toFixed(3)}ms`,
       "expected-duration": `${this.warningMs}ms`,
       remote: call.remote,
-      "grpc-code": StatusCode[code],
+      "grpc-code": STATUS_NAMES[code],
       ...(suppressed > 0 ? { suppressed } : {}),
     });
   }

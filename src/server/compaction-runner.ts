@@ -18,6 +18,8 @@ export class CompactionRunner {
   private running = false;
   private stopped = false;
   private began = 0;
+  /** Unix seconds; 0 before the first. */
+  lastFinishedAt = 0;
   private batchLeft = 0;
   /** Waiting for a physical compaction: callbacks by revision. */
   private waiting: { readonly revision: number; readonly callback: () => void }[] = [];
@@ -43,7 +45,7 @@ export class CompactionRunner {
     this.waiting = [];
   }
 
-  onScheduled(_revision: number, _physical: boolean): void {
+  onScheduled(): void {
     this.wake();
   }
 
@@ -95,6 +97,7 @@ export class CompactionRunner {
     const { clock, logger, store } = this.member;
     const took = clock.now() - this.began;
     this.began = clock.now();
+    this.lastFinishedAt = Math.floor(clock.wallTime() / 1000);
     this.totals.observe(took);
     const revision = store.finishedCompactRevision;
     const hash = store.compactionHashes().at(-1);

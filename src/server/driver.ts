@@ -82,6 +82,8 @@ export class RaftDriver {
   private stopped = false;
   private tickTimer: Timer | undefined;
   private nextTickAt = 0;
+  /** Ticks as the leader that came a whole tick too late: heartbeats were late. */
+  lateTicks = 0;
   private readonly runTurn = (): void => this.turn();
   private readonly runTick = (): void => this.tick();
 
@@ -175,7 +177,10 @@ export class RaftDriver {
     this.nextTickAt += this.tickMs;
     const now = this.clock.now();
     // After a long stall missed ticks are not made up for: a burst of them would look like a dead leader.
-    if (this.nextTickAt <= now) this.nextTickAt = now + this.tickMs;
+    if (this.nextTickAt <= now) {
+      this.nextTickAt = now + this.tickMs;
+      if (this.node.isLeader) this.lateTicks++;
+    }
     this.tickTimer = this.clock.setTimer(this.nextTickAt - now, this.runTick);
     this.guard(() => this.node.tick());
     this.schedule();

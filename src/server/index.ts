@@ -10,7 +10,7 @@ export { GRPC_OVERHEAD_BYTES } from "./limits.js";
 export type { Member } from "./member.js";
 export type { AppliedHook } from "./member-metrics.js";
 export { Metrics } from "./metrics.js";
-export { registerMetrics } from "./metrics-table.js";
+export { type MetricSources, registerMetrics } from "./metrics-table.js";
 export {
   clearMutations as clearServerMutations,
   mutations as serverMutations,

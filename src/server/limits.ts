@@ -45,6 +45,8 @@ export const RANGE_SLICE_KEYS = 2000;
 export const RANGE_SLICE_BYTES = 1024 * 1024;
 /** Records hashed for HashKV in one round of the event loop. */
 export const HASH_SLICE_RECORDS = 2000;
+/** Lines about slow requests; writing more would itself make requests slow. */
+export const SLOW_REQUEST_LOGS_PER_SECOND = 10;
 /** Blob size of Maintenance.Snapshot. */
 export const SNAPSHOT_BLOB_BYTES = 32 * 1024;
 /** Responses that a watch client may leave unread while it goes on asking; events alone stop far below. */

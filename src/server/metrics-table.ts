@@ -1,36 +1,44 @@
 // The names of a member's metrics, as etcd has them, and where each value comes from.
 
-import { STATUS_NAMES } from "#proto";
-import type { Method, MethodKind, RpcServer } from "#rpc";
+import { version as nodeVersion } from "node:process";
+import type { RpcServer } from "#rpc";
 import { AlarmType } from "./alarms.js";
-import type { Admission } from "./api/admission.js";
 import type { HealthCounters } from "./api/http.js";
+import type { Services } from "./api/services.js";
+import { CallTimes } from "./call-times.js";
 import { ETCD_VERSION } from "./config.js";
 import type { Member } from "./member.js";
 import type { Metrics } from "./metrics.js";
+import { registerAbsent } from "./metrics-absent.js";
+import { registerDisk } from "./metrics-disk.js";
+import { registerRequests, registerRpc } from "./metrics-rpc.js";
 
-export function registerMetrics(
-  metrics: Metrics,
-  member: Member,
-  server: RpcServer,
-  health: HealthCounters,
-  admission: Admission,
-): void {
-  metrics.counters(
-    "etcd_server_client_requests_total",
-    "Calls by the version that clients name.",
-    ["type", "client_api_version"],
-    () =>
-      [...admission.requests.values()].flatMap(({ version, unary, streams }) => [
-        { labels: { type: "unary", client_api_version: version }, value: unary },
-        { labels: { type: "stream", client_api_version: version }, value: streams },
-      ]),
-  );
+/** Whose metrics are exposed. */
+export interface MetricSources {
+  readonly member: Member;
+  /** Its services are registered. */
+  readonly server: RpcServer;
+  readonly services: Services;
+  readonly health: HealthCounters;
+  /** Feature gates with their stages. */
+  readonly features: readonly { readonly name: string; readonly stage: string; readonly enabled: boolean }[];
+  /** With a histogram for each method. */
+  readonly extensive: boolean;
+}
+
+export function registerMetrics(metrics: Metrics, sources: MetricSources): void {
+  const { member, server, services } = sources;
+  const times = new CallTimes(server, member.config.warningUnaryRequestDurationMs, member.logger);
   registerServer(metrics, member);
   registerStore(metrics, member);
   registerDisk(metrics, member);
-  registerHealth(metrics, health);
-  registerRpc(metrics, server);
+  registerHealth(metrics, sources.health);
+  registerRpc(metrics, server, times, sources.extensive);
+  registerRequests(metrics, services, times);
+  registerAbsent(metrics);
+  metrics.gauges("etcd_server_feature_enabled", "Whether a feature is enabled.", ["name", "stage"], () =>
+    sources.features.map(({ name, stage, enabled }) => ({ labels: { name, stage }, value: enabled ? 1 : 0 })),
+  );
 }
 
 function registerServer(metrics: Metrics, member: Member): void {
@@ -84,6 +92,19 @@ function registerServer(metrics: Metrics, member: Member): void {
   metrics.counter("etcd_server_read_indexes_failed_total", "Read indexes that failed.", () => {
     return member.readStatistics.failedReads;
   });
+  metrics.counter(
+    "etcd_server_heartbeat_send_failures_total",
+    "Ticks of a leader that came too late.",
+    () => {
+      return member.driver.lateTicks;
+    },
+  );
+  metrics.histograms("etcd_server_apply_duration_seconds", "Time taken to apply, by operation.", () =>
+    counters.applies.samples(),
+  );
+  metrics.gauges("etcd_server_go_version", "What runs this: Node.js.", ["server_go_version"], () => [
+    { labels: { server_go_version: nodeVersion }, value: 1 },
+  ]);
   metrics.gauge("etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes.", () => {
     return member.quota.reported;
   });
@@ -132,6 +153,13 @@ function registerStore(metrics: Metrics, member: Member): void {
     "Time taken by a whole compaction.",
     member.compaction.totals,
   );
+  metrics.gauge(
+    "etcd_debugging_mvcc_db_compaction_last",
+    "When the last compaction ended, in Unix seconds.",
+    () => {
+      return member.compaction.lastFinishedAt;
+    },
+  );
   metrics.gauge("etcd_debugging_mvcc_watch_stream_total", "Watch streams.", () => hub.streams);
   metrics.gauge("etcd_debugging_mvcc_watcher_total", "Watchers.", () => hub.watchers);
   metrics.gauge(
@@ -145,6 +173,7 @@ function registerStore(metrics: Metrics, member: Member): void {
     () => hub.pendingEvents,
   );
   metrics.counter("etcd_debugging_mvcc_events_total", "Events sent to watchers.", () => hub.eventsTotal);
+  metrics.histogram("etcd_debugging_lease_ttl_total", "TTLs of granted leases.", member.metrics.leaseTtl);
   metrics.counter("etcd_debugging_lease_granted_total", "Leases granted.", () => lessor.grantedTotal);
   metrics.counter("etcd_debugging_lease_revoked_total", "Leases revoked.", () => lessor.revokedTotal);
   metrics.counter("etcd_debugging_lease_renewed_total", "Leases renewed.", () => lessor.renewedTotal);
@@ -152,29 +181,6 @@ function registerStore(metrics: Metrics, member: Member): void {
     "etcd_debugging_server_lease_expired_total",
     "Leases found expired.",
     () => lessor.expiredTotal,
-  );
-}
-
-function registerDisk(metrics: Metrics, member: Member): void {
-  const { backend } = member;
-  const timings = member.metrics;
-  metrics.gauge("etcd_mvcc_db_total_size_in_bytes", "Size of the database on disk.", () =>
-    backend.sizeOnDisk(),
-  );
-  metrics.gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Size of the database in use.", () =>
-    backend.sizeInUse(),
-  );
-  metrics.histogram("etcd_disk_wal_fsync_duration_seconds", "Latency of log syncs.", timings.walFsync);
-  metrics.gauge("etcd_disk_wal_write_bytes_total", "Bytes written to the log.", () => member.logBytesWritten);
-  metrics.histogram(
-    "etcd_disk_backend_commit_duration_seconds",
-    "Latency of backend commits.",
-    timings.backendCommit,
-  );
-  metrics.histogram(
-    "etcd_disk_backend_defrag_duration_seconds",
-    "Latency of defragmentations.",
-    timings.defragment,
   );
 }
 
@@ -193,44 +199,4 @@ function registerHealth(metrics: Metrics, health: HealthCounters): void {
       return { labels: { type, name, status }, value };
     }),
   );
-}
-
-const GRPC_TYPES: Readonly<Record<MethodKind, string>> = {
-  unary: "unary",
-  serverStream: "server_stream",
-  clientStream: "client_stream",
-  bidi: "bidi_stream",
-};
-
-function labelsOf(method: Method): { grpc_type: string; grpc_service: string; grpc_method: string } {
-  return { grpc_type: GRPC_TYPES[method.kind], grpc_service: method.service, grpc_method: method.name };
-}
-
-function registerRpc(metrics: Metrics, server: RpcServer): void {
-  const names = ["grpc_type", "grpc_service", "grpc_method"];
-  const all = (): Method[] => [...server.allMethods()];
-  metrics.counters("grpc_server_started_total", "Calls started.", names, () =>
-    all().map((method) => ({ labels: labelsOf(method), value: method.stats.started })),
-  );
-  metrics.counters("grpc_server_msg_received_total", "Messages received.", names, () =>
-    all().map((method) => ({ labels: labelsOf(method), value: method.stats.messagesReceived })),
-  );
-  metrics.counters("grpc_server_msg_sent_total", "Messages sent.", names, () =>
-    all().map((method) => ({ labels: labelsOf(method), value: method.stats.messagesSent })),
-  );
-  metrics.counters("grpc_server_handled_total", "Calls ended, by code.", [...names, "grpc_code"], () =>
-    all().flatMap((method) =>
-      STATUS_NAMES.map((code, i) => ({
-        labels: { ...labelsOf(method), grpc_code: code },
-        value: method.stats.handled[i],
-      })),
-    ),
-  );
-  const { counters } = server.group;
-  metrics.counter("etcd_network_client_grpc_received_bytes_total", "Bytes received from clients.", () => {
-    return counters.messageBytesReceived;
-  });
-  metrics.counter("etcd_network_client_grpc_sent_bytes_total", "Bytes sent to clients.", () => {
-    return counters.messageBytesSent;
-  });
 }

@@ -55,9 +55,19 @@ class ReadHistogram extends PromHistogram {
 /** A member's families, filled by the rooms' owners and printed on demand. */
 export class Metrics {
   private readonly registry = new Registry();
+  private scrapes = 0;
+  private scrapesInFlight = 0;
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    this.gauge(
+      "promhttp_metric_handler_requests_in_flight",
+      "Scrapes being served.",
+      () => this.scrapesInFlight,
+    );
+    this.counters("promhttp_metric_handler_requests_total", "Scrapes by HTTP status.", ["code"], () => [
+      { labels: { code: "200" }, value: this.scrapes },
+    ]);
   }
 
   get contentType(): string {
@@ -65,8 +75,15 @@ export class Metrics {
   }
 
   /** The exposition text. */
-  text(): Promise<string> {
-    return this.registry.metrics();
+  async text(): Promise<string> {
+    this.scrapesInFlight++;
+    try {
+      const text = await this.registry.metrics();
+      this.scrapes++;
+      return text;
+    } finally {
+      this.scrapesInFlight--;
+    }
   }
 
   counter(name: string, help: string, read: () => number): void {

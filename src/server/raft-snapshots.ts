@@ -33,6 +33,8 @@ export interface RaftSnapshotsParts {
   readonly startIndex: number;
   /** The membership as Go members read it from a snapshot. */
   readonly membership: () => { readonly confState: ConfState; readonly data: Uint8Array };
+  /** Hears how long each snapshot file took. */
+  readonly onSaved: (seconds: number) => void;
   readonly fatal: (error: unknown) => void;
 }
 
@@ -110,7 +112,9 @@ export class RaftSnapshots {
     const snapshot = storage.createSnapshot(index, confState, data);
     if (snapshot === undefined) return;
     await committer.commit();
+    const began = this.parts.clock.now();
     await snapshotter.save(snapshot);
+    this.parts.onSaved((this.parts.clock.now() - began) / 1000);
     await wal.saveSnapshot(new WalSnapshot(snapshot.index, snapshot.term, snapshot.confState));
     logger.info("saved snapshot", { "snapshot-index": index });
     const keepFrom = this.firstIndexToKeep(index);

@@ -222,6 +222,7 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     maxWals: config.maxWals,
     startIndex: snapshot?.index ?? 0,
     membership: () => cluster.snapshotState(),
+    onSaved: (seconds) => metrics.snapSave.observe(seconds),
     fatal: (error) => fatal.report(error),
   });
   const member = new Member({
@@ -317,6 +318,7 @@ async function openLog(
     logger,
     now: () => clock.now(),
     onFsync: (seconds: number) => metrics.walFsync.observe(seconds),
+    onWrite: (seconds: number) => metrics.walWrite.observe(seconds),
     onFailure: (failure: Panic) => onLogFailure(failure),
   };
   if (!dataDir.hasWal) {

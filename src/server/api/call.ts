@@ -6,6 +6,8 @@ import type { RpcError } from "#proto";
 export interface UnaryCall {
   /** True once the client has gone or its deadline has passed: nobody reads the reply. */
   readonly cancelled: boolean;
+  /** What the handler leaves for whoever measures calls (call-times.ts). */
+  context?: unknown;
   reply(message: Uint8Array): void;
   fail(code: number, text: string): void;
 }

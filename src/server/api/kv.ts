@@ -28,6 +28,7 @@ import {
   StatusCode,
   type TxnRequest,
 } from "#proto";
+import { READONLY_TXN } from "../call-times.js";
 import { RANGE_SLICE_BYTES, RANGE_SLICE_KEYS } from "../limits.js";
 import type { Member } from "../member.js";
 import { ReadWaiter } from "../reads.js";
@@ -109,7 +110,8 @@ export class KvService {
     if (request === undefined) return failWith(call, ErrTooManyOps);
     const refusal = this.overQuota(txnCost(request)) ?? checkTxn(request, this.member.config.maxTxnOps);
     if (refusal !== undefined) return failWith(call, refusal);
-    if (!isTxnReadOnly(request)) {
+    if (isTxnReadOnly(request)) call.context = READONLY_TXN;
+    else {
       return this.member.propose(Operation.Txn, message, new WriteReply(call, this.member));
     }
     if (isTxnSerializable(request) || this.member.readableNow) return this.serveTxn(call, request);

@@ -29,6 +29,8 @@ const scratch = new WireWriter(256);
 export class LeaseService {
   private readonly member: Member;
   private readonly streams = new Set<KeepAliveStream>();
+  /** Streams ended with an error. */
+  failures = 0;
 
   constructor(member: Member) {
     this.member = member;
@@ -76,7 +78,9 @@ export class LeaseService {
   }
 
   keepAlive(call: StreamCall): StreamObserver {
-    const stream = new KeepAliveStream(call, this.member, () => this.streams.delete(stream));
+    const stream = new KeepAliveStream(call, this.member, (failed) => {
+      if (this.streams.delete(stream) && failed) this.failures++;
+    });
     this.streams.add(stream);
     return stream;
   }
@@ -98,14 +102,14 @@ export class LeaseService {
 class KeepAliveStream implements StreamObserver {
   private readonly call: StreamCall;
   private readonly member: Member;
-  private readonly forget: () => void;
+  private readonly forget: (failed: boolean) => void;
   /** Answers that wait for a revocation or a checkpoint to be applied; the ones behind them wait too. */
   private readonly waiting = new Ring<LeaseId>();
   private halfClosed = false;
   private blocked = false;
 
-  /** @param forget to be called when the stream has ended */
-  constructor(call: StreamCall, member: Member, forget: () => void) {
+  /** @param forget hears that the stream has ended */
+  constructor(call: StreamCall, member: Member, forget: (failed: boolean) => void) {
     this.call = call;
     this.member = member;
     this.forget = forget;
@@ -125,10 +129,11 @@ class KeepAliveStream implements StreamObserver {
   onCancel(): void {
     this.waiting.clear();
     this.blocked = true;
-    this.forget();
+    this.forget(false);
   }
 
   end(error: RpcError): void {
+    this.forget(true);
     this.onCancel();
     failWith(this.call, error);
   }
@@ -155,7 +160,7 @@ class KeepAliveStream implements StreamObserver {
 
   private endIfDone(): void {
     if (!this.halfClosed || this.waiting.length > 0 || this.call.cancelled) return;
-    this.forget();
+    this.forget(false);
     this.call.end();
   }
 
@@ -175,6 +180,7 @@ class KeepAliveStream implements StreamObserver {
 
   /** The client keeps asking and never reads the answers. */
   private abandon(): void {
+    this.forget(true);
     this.onCancel();
     this.call.fail(
       StatusCode.ResourceExhausted,

@@ -3,7 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { WireWriter } from "#base";
+import { Panic, WireWriter } from "#base";
 import { ErrStopped, rpcpb, StatusCode } from "#proto";
 import type { BackendView } from "#storage";
 import { AlarmType } from "../alarms.js";
@@ -65,8 +65,11 @@ export class MaintenanceService {
   }
 
   hash(call: UnaryCall): void {
-    this.withView((view) => view.hash())
+    const { clock, metrics } = this.member;
+    const began = clock.now();
+    withView(this.member, (view) => view.hash())
       .then((hash) => {
+        metrics.hash.observe((clock.now() - began) / 1000);
         if (call.cancelled) return;
         this.answer(call, toBinary(rpcpb.HashResponseSchema, create(rpcpb.HashResponseSchema, { hash })));
       })
@@ -75,7 +78,8 @@ export class MaintenanceService {
 
   hashKv(call: UnaryCall, message: Uint8Array): void {
     const request = decodeMessage(rpcpb.HashKVRequestSchema, message);
-    const { store, clock } = this.member;
+    const { store, clock, metrics } = this.member;
+    const began = clock.now();
     const reader = store.hashKv(Number(request.revision));
     // Older clients take the header's revision for the one that was hashed, whatever is written meanwhile.
     const { currentRevision } = store;
@@ -84,6 +88,7 @@ export class MaintenanceService {
       if (!reader.step(HASH_SLICE_RECORDS)) return clock.setNext(step);
       const { error, result } = reader;
       if (error !== undefined || result === undefined) return failWith(call, error ?? ErrStopped);
+      metrics.hashRevision.observe((clock.now() - began) / 1000);
       const response = create(rpcpb.HashKVResponseSchema, {
         hash: result.hash,
         compactRevision: BigInt(result.compactRevision),
@@ -115,9 +120,11 @@ export class MaintenanceService {
     const before = backend.sizeOnDisk();
     logger.info("starting defragment", {});
     this.onDefragment(true);
+    metrics.defragmentsInFlight++;
     try {
       await backend.defragment();
     } finally {
+      metrics.defragmentsInFlight--;
       this.onDefragment(false);
       this.defragmenting = undefined;
     }
@@ -130,15 +137,6 @@ export class MaintenanceService {
     });
   }
 
-  private async withView<T>(work: (view: BackendView) => Promise<T>): Promise<T> {
-    const view = await this.member.backend.openView();
-    try {
-      return await work(view);
-    } finally {
-      await view.close();
-    }
-  }
-
   private answer(call: UnaryCall, body: Uint8Array, revision = 0): void {
     scratch.reset();
     this.member.writeHeader(scratch, revision);
@@ -147,10 +145,27 @@ export class MaintenanceService {
   }
 
   private failed(call: UnaryCall, error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    this.member.logger.warn("maintenance request failed", { error: text });
-    if (!call.cancelled) call.fail(StatusCode.Unknown, text);
+    failCall(this.member, call, "maintenance request failed", error);
   }
+}
+
+async function withView<T>(member: Member, work: (view: BackendView) => Promise<T>): Promise<T> {
+  const view = await member.backend.openView();
+  member.metrics.openViews++;
+  try {
+    return await work(view);
+  } finally {
+    member.metrics.openViews--;
+    await view.close();
+  }
+}
+
+/** The caller hears what went wrong; if it was the database that is damaged, that is the end of the member too. */
+function failCall(member: Member, call: UnaryCall | StreamCall, message: string, error: unknown): void {
+  const text = error instanceof Error ? error.message : String(error);
+  member.logger.warn(message, { error: text });
+  if (!call.cancelled) call.fail(StatusCode.Unknown, text);
+  if (error instanceof Panic) member.fail(error);
 }
 
 /** Maintenance.Snapshot: the database as a bbolt file in blobs, then its SHA-256. */
@@ -164,10 +179,8 @@ class SnapshotSession implements StreamObserver {
   constructor(member: Member, call: StreamCall) {
     this.member = member;
     this.call = call;
-    this.run().catch((error: unknown) => {
-      const text = error instanceof Error ? error.message : String(error);
-      member.logger.warn("failed to send database snapshot to client", { error: text });
-      if (!call.cancelled) call.fail(StatusCode.Unknown, text);
+    withView(member, (view) => this.run(view)).catch((error: unknown) => {
+      failCall(member, call, "failed to send database snapshot to client", error);
     });
   }
 
@@ -190,33 +203,30 @@ class SnapshotSession implements StreamObserver {
     resume?.();
   }
 
-  private async run(): Promise<void> {
-    const { member } = this;
-    const view = await member.backend.openView();
-    const began = member.clock.now();
-    try {
-      const image = await view.exportImage();
-      member.logger.info("sending database snapshot to client", { "total-bytes": image.size });
-      const sum = createHash("sha256");
-      let remaining = image.size;
-      for await (const chunk of image.chunks) {
-        sum.update(chunk);
-        for (let at = 0; at < chunk.length && !this.cancelled; at += SNAPSHOT_BLOB_BYTES) {
-          const blob = chunk.subarray(at, Math.min(chunk.length, at + SNAPSHOT_BLOB_BYTES));
-          remaining -= blob.length;
-          await this.send(blob, remaining);
-        }
-        if (this.cancelled) return;
+  private async run(view: BackendView): Promise<void> {
+    const { clock, logger, metrics } = this.member;
+    const began = clock.now();
+    const image = await view.exportImage();
+    logger.info("sending database snapshot to client", { "total-bytes": image.size });
+    const sum = createHash("sha256");
+    let remaining = image.size;
+    for await (const chunk of image.chunks) {
+      sum.update(chunk);
+      for (let at = 0; at < chunk.length && !this.cancelled; at += SNAPSHOT_BLOB_BYTES) {
+        const blob = chunk.subarray(at, Math.min(chunk.length, at + SNAPSHOT_BLOB_BYTES));
+        remaining -= blob.length;
+        await this.send(blob, remaining);
       }
-      await this.send(sum.digest(), 0);
-      member.logger.info("successfully sent database snapshot to client", {
-        "total-bytes": image.size,
-        took: `${(member.clock.now() - began).toFixed(3)}ms`,
-      });
-      this.call.end();
-    } finally {
-      await view.close();
+      if (this.cancelled) return;
     }
+    await this.send(sum.digest(), 0);
+    const took = clock.now() - began;
+    metrics.backendSnapshot.observe(took / 1000);
+    logger.info("successfully sent database snapshot to client", {
+      "total-bytes": image.size,
+      took: `${took.toFixed(3)}ms`,
+    });
+    this.call.end();
   }
 
   private async send(blob: Uint8Array, remaining: number): Promise<void> {

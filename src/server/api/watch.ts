@@ -5,6 +5,7 @@
 import { type Clock, WireWriter } from "#base";
 import type { WatchHub, WatchStream } from "#mvcc";
 import { ErrStopped, type RpcError, rpcpb, StatusCode } from "#proto";
+import { exponentialBounds, Histogram } from "../histogram.js";
 import { WATCH_CONTROL_QUEUE_MAX } from "../limits.js";
 import { failWith, type StreamCall, type StreamObserver } from "./call.js";
 import { decodeMessage } from "./decode.js";
@@ -18,6 +19,10 @@ export class WatchService {
   /** Sessions with output that was not pumped yet. */
   private ready: WatchSession[] = [];
   private readonly sessions = new Set<WatchSession>();
+  /** Time taken to hand one stream what it has. */
+  readonly pumps = new Histogram(exponentialBounds(0.001, 2, 14));
+  /** Streams ended with an error. */
+  failures = 0;
   private pumpScheduled = false;
   private syncScheduled = false;
   private readonly runPump = (): void => {
@@ -66,7 +71,13 @@ export class WatchService {
     while (this.ready.length > 0) {
       const sessions = this.ready;
       this.ready = [];
-      for (const session of sessions) session.pump();
+      let began = this.clock.now();
+      for (const session of sessions) {
+        session.pump();
+        const now = this.clock.now();
+        this.pumps.observe((now - began) / 1000);
+        began = now;
+      }
     }
     // Whoever was drained has room for history again.
     this.scheduleSync();
@@ -120,6 +131,7 @@ class WatchSession implements StreamObserver {
 
   end(error: RpcError): void {
     this.close();
+    this.service.failures++;
     failWith(this.call, error);
   }
 
@@ -160,6 +172,7 @@ class WatchSession implements StreamObserver {
   /** The client keeps asking and never reads the answers. */
   private abandon(): void {
     this.close();
+    this.service.failures++;
     this.call.fail(StatusCode.ResourceExhausted, "etcdserver: watch stream has too many unread responses");
   }
 }

@@ -22,6 +22,8 @@ export interface WalOptions {
   readonly now?: () => number;
   /** Called with the duration of each sync of a segment, for the histogram. */
   readonly onFsync?: (seconds: number) => void;
+  /** Hears how long each write took, its sync not included. */
+  readonly onWrite?: (seconds: number) => void;
   /** Called once when the log is poisoned, also by work that nobody waits for. */
   readonly onFailure?: (failure: Panic) => void;
 }

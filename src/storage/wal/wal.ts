@@ -59,6 +59,7 @@ export class Wal {
   private readonly logger: Logger;
   private readonly now: () => number;
   private readonly onFsync: ((seconds: number) => void) | undefined;
+  private readonly onWrite: ((seconds: number) => void) | undefined;
   private readonly onFailure: ((failure: Panic) => void) | undefined;
 
   /** Segments that may hold something needed, oldest first; the last one is being written. */
@@ -93,6 +94,7 @@ export class Wal {
     this.logger = options.logger ?? SILENT;
     this.now = options.now ?? (() => performance.now());
     this.onFsync = options.onFsync;
+    this.onWrite = options.onWrite;
     this.onFailure = options.onFailure;
     this.next = new NextSegment(disk, directory, this.segmentBytes, !this.unsafeNoFsync);
     this.next.prepare();
@@ -168,11 +170,13 @@ export class Wal {
     this.encoder.out.reset();
     if (!this.encode(state, entries)) return;
     try {
+      const start = this.now();
       this.file.writeSync(this.offset, this.encoder.out.view());
+      this.onWrite?.((this.now() - start) / 1000);
       if (!this.unsafeNoFsync) {
-        const start = this.now();
+        const written = this.now();
         this.file.datasyncSync();
-        this.observeSync(start);
+        this.observeSync(written);
       }
     } catch (error) {
       throw this.poison(error);
@@ -321,7 +325,9 @@ export class Wal {
   }
 
   private async flush(): Promise<void> {
+    const start = this.now();
     await this.file.write(this.offset, this.encoder.out.view());
+    this.onWrite?.((this.now() - start) / 1000);
     this.advance();
     await this.sync();
   }
