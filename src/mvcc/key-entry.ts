@@ -27,8 +27,9 @@ export class KeyEntries {
     const ref = this.memory.allocate(unitsFor(key.length));
     const slab = this.memory.slabOf(ref);
     const at = offsetOf(ref);
-    slab.f64.fill(0, at, at + HEADER_UNITS);
-    slab.u32[at * 2 + 9] = key.length;
+    const words = slab.u32;
+    for (let i = at * 2, end = i + HEADER_UNITS * 2 - 1; i < end; i++) words[i] = 0;
+    words[at * 2 + 9] = key.length;
     const bytes = slab.u8;
     const start = at * 8 + HEADER_BYTES;
     for (let i = 0; i < key.length; i++) bytes[start + i] = key[i];
@@ -91,6 +92,34 @@ export class KeyEntries {
     return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
   }
 
+  /** Six bytes of the key from `from` on as a big-endian number; zeros where it ends. */
+  sixBytes(ref: number, from: number): number {
+    return this.fourBytes(ref, from) * 0x10000 + (this.fourBytes(ref, from + 4) >>> 16);
+  }
+
+  /** The number of first bytes that two keys share, up to `max`. */
+  sharedBytes(a: number, b: number, max: number): number {
+    const slabA = this.memory.slabOf(a);
+    const slabB = this.memory.slabOf(b);
+    const wordA = (offsetOf(a) + HEADER_UNITS) * 2;
+    const wordB = (offsetOf(b) + HEADER_UNITS) * 2;
+    const end = Math.min(slabA.u32[wordA - 1], slabB.u32[wordB - 1], max);
+    let i = 0;
+    for (const last = end - 4; i <= last; i += 4) {
+      if (slabA.u32[wordA + (i >>> 2)] !== slabB.u32[wordB + (i >>> 2)]) break;
+    }
+    while (i < end && slabA.u8[wordA * 4 + i] === slabB.u8[wordB * 4 + i]) i++;
+    return i;
+  }
+
+  /** Negative or positive as the key of block `a` sorts before or after that of block `b`. */
+  compareKeys(a: number, b: number): number {
+    const lengthA = this.keyLength(a);
+    const lengthB = this.keyLength(b);
+    const at = this.sharedBytes(a, b, lengthA);
+    return at < lengthA && at < lengthB ? this.byteAt(a, at) - this.byteAt(b, at) : lengthA - lengthB;
+  }
+
   main(ref: number): number {
     return this.memory.slabOf(ref).f64[offsetOf(ref)];
   }
@@ -135,6 +164,10 @@ export class KeyEntries {
 
   setOlder(ref: number, older: number): void {
     this.memory.slabOf(ref).u32[offsetOf(ref) * 2 + 8] = older;
+  }
+
+  private byteAt(ref: number, at: number): number {
+    return this.memory.slabOf(ref).u8[offsetOf(ref) * 8 + HEADER_BYTES + at];
   }
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { EMPTY_BYTES, printable, type Random, SeededRandom, utf8 } from "#base";
 import { KeyCompaction } from "./key-compaction.js";
 import { KeyCursor } from "./key-cursor.js";
+import { hashBytes } from "./key-hash.js";
 import { KeyRevision } from "./key-history.js";
 import { KeyIndex } from "./key-index.js";
 import { NaiveIndex } from "./testing/naive-index.js";
@@ -216,6 +217,78 @@ describe("large indexes", () => {
     }
     expect(index.describeKey(index.find(key))).toBe("199998.7 200000.7");
     expect(index.entries.memory.bytesUsed).toBeLessThan(200);
+  });
+});
+
+/** Keys of eight bytes with the same hash: the second word undoes what the first one did. */
+function collidingKeys(howMany: number): Uint8Array[] {
+  const rotated = (word: number, by: number) => (word << by) | (word >>> (32 - by));
+  const inverse = (odd: number) => {
+    let x = odd;
+    for (let n = 0; n < 5; n++) x = Math.imul(x, 2 - Math.imul(odd, x));
+    return x;
+  };
+  const keys: Uint8Array[] = [];
+  for (let first = 1; first <= howMany; first++) {
+    const mixed = 8 ^ Math.imul(rotated(Math.imul(first, 0xcc9e2d51), 15), 0x1b873593);
+    const state = (Math.imul(rotated(mixed, 13), 5) + 0xe6546b64) | 0;
+    const second = Math.imul(inverse(0xcc9e2d51), rotated(Math.imul(inverse(0x1b873593), state ^ 12345), 17));
+    keys.push(new Uint8Array(Uint32Array.of(first, second).buffer));
+  }
+  expect(new Set(keys.map(hashBytes)).size).toBe(1);
+  return keys;
+}
+
+/** The index that a start makes of the records that compaction has left. */
+function restored(pair: Pair): KeyIndex {
+  const records = pair.naive.keys.flatMap(({ key, revisions }) => revisions.map((r) => ({ key, ...r })));
+  records.sort((a, b) => a.main - b.main || a.sub - b.sub);
+  const index = new KeyIndex();
+  index.beginRestore();
+  for (const { key, main, sub, tombstone, created, version } of records) {
+    index.restore(key, main, sub, tombstone, created, version, 0n);
+  }
+  index.endRestore();
+  return index;
+}
+
+describe("restored from records", () => {
+  test.each([
+    [0, 0],
+    [1, 1],
+    [1, 30],
+    [20, 5],
+    [300, 900],
+    [900, 3000],
+  ])("%i keys, %i changes: the same index, which goes on as before", (howMany, changes) => {
+    const random = new SeededRandom(howMany + changes);
+    const keys = someKeys(random, howMany);
+    const pair = new Pair();
+    for (let n = 0; n < changes; n++) pair.change(random, keys);
+    const again = Object.assign(new Pair(), { real: restored(pair), naive: pair.naive, main: pair.main });
+    for (let round = 0; round < 4; round++) {
+      again.checkContents();
+      for (let n = 0; n < 10; n++) {
+        const start = howMany === 0 ? EMPTY_BYTES : keys[random.below(howMany)];
+        const low = Math.max(1, again.compacted);
+        again.checkRange(start, undefined, low + random.below(again.main - low + 1));
+      }
+      again.checkRange(EMPTY_BYTES, undefined, again.main);
+      if (howMany > 0) for (let n = 0; n < 200; n++) again.change(random, keys);
+      if (round === 2) again.compact(again.main - 20, 100);
+    }
+  });
+
+  test("keys whose hashes collide, more than the table takes", () => {
+    const colliding = collidingKeys(400);
+    const pair = new Pair();
+    for (const key of [utf8("first"), ...colliding, utf8("last"), ...colliding])
+      pair.put(key, ++pair.main, 0);
+    pair.tombstone(colliding[399], ++pair.main, 0);
+    const again = Object.assign(new Pair(), { real: restored(pair), naive: pair.naive, main: pair.main });
+    again.checkContents();
+    again.checkRange(EMPTY_BYTES, undefined, again.main);
+    again.checkRange(EMPTY_BYTES, undefined, 100);
   });
 });
 

@@ -15,6 +15,7 @@ import { KeyEntries } from "./key-entry.js";
 import { hashBytes, KeyTable, UNSETTLED } from "./key-hash.js";
 import { KeyHistory, type KeyRevision } from "./key-history.js";
 import { OrderedKeys } from "./key-order.js";
+import { RefList } from "./key-refs.js";
 import { LeaseSlots } from "./lease-slots.js";
 import { dropsLastTombstones } from "./mutations.js";
 
@@ -34,6 +35,8 @@ export class KeyIndex {
   private readonly table = new KeyTable(this.entries);
   private readonly history = new KeyHistory(this.entries.memory);
   private readonly leases = new LeaseSlots();
+  /** While the index is restored: the keys, which are not in the ordered keys yet. */
+  private unordered: RefList | undefined = undefined;
 
   /** The key's ref, 0 if the index has no such key. Valid until a key is removed, that is, until compaction runs. */
   find(key: Uint8Array): number {
@@ -84,7 +87,7 @@ export class KeyIndex {
     if (found === 0) {
       this.created = main;
       this.version = 1;
-      return this.add(key, main, sub << 1, lease);
+      return this.add(key, hashBytes(key), main, sub << 1, lease);
     }
     const dead = entries.isTombstone(found);
     this.created = dead ? main : entries.created(found);
@@ -105,6 +108,11 @@ export class KeyIndex {
     if (this.entries.leaseSlot(ref) !== 0) this.setLease(ref, NO_LEASE);
   }
 
+  /** To be called on an empty index; then only `restore` until `endRestore`, which puts the keys in order. */
+  beginRestore(): void {
+    this.unordered = new RefList();
+  }
+
   /**
    * Takes in one record of the revision log at start; records come in ascending order. Create revision and version are
    * those of the record: earlier ones of the key may be compacted away.
@@ -118,12 +126,13 @@ export class KeyIndex {
     version: number,
     lease: LeaseId,
   ): void {
-    const ref = this.find(key);
+    const hash = hashBytes(key);
+    const ref = this.findHashed(key, hash);
     this.created = created;
     this.version = version;
     const subAndTombstone = (sub << 1) | (tombstone ? 1 : 0);
     if (ref === 0) {
-      this.add(key, main, subAndTombstone, lease);
+      this.add(key, hash, main, subAndTombstone, lease);
       return;
     }
     const wasLive = this.isLive(ref);
@@ -131,6 +140,13 @@ export class KeyIndex {
     this.entries.setNewest(ref, main, subAndTombstone, tombstone ? 0 : created, tombstone ? 0 : version);
     if (wasLive === tombstone) this.noteLife(ref, tombstone ? -1 : 1, main);
     if (lease !== NO_LEASE || this.entries.leaseSlot(ref) !== 0) this.setLease(ref, lease);
+  }
+
+  endRestore(): void {
+    const { unordered } = this;
+    if (unordered === undefined) return;
+    this.unordered = undefined;
+    this.order.build(unordered.take());
   }
 
   /**
@@ -169,6 +185,7 @@ export class KeyIndex {
 
   /** Calls `visit` for every key with a lease. */
   forEachLeased(visit: (key: Uint8Array, lease: LeaseId) => void): void {
+    if (this.leases.isEmpty) return;
     for (let position = 0; position < this.order.leafCount; position++) {
       for (let slot = 0; slot < this.order.keyCount(position); slot++) {
         const ref = this.order.refAt(position, slot);
@@ -195,15 +212,17 @@ export class KeyIndex {
   private findHashed(key: Uint8Array, hash: number): number {
     const ref = this.table.find(key, hash);
     if (ref !== UNSETTLED) return ref;
+    this.endRestore(); // only the ordered keys know; the rest of the restore goes key by key
     return this.order.locate(key) ? this.order.refAt(this.order.leafAt, this.order.slotAt) : 0;
   }
 
-  private add(key: Uint8Array, main: number, subAndTombstone: number, lease: LeaseId): number {
+  private add(key: Uint8Array, hash: number, main: number, subAndTombstone: number, lease: LeaseId): number {
     const ref = this.entries.create(key);
     const live = (subAndTombstone & 1) === 0;
     this.entries.setNewest(ref, main, subAndTombstone, live ? this.created : 0, live ? this.version : 0);
-    this.table.insert(hashBytes(key), ref);
-    this.order.insert(key, ref, live, main);
+    this.table.insert(hash, ref);
+    if (this.unordered !== undefined) this.unordered.push(ref);
+    else this.order.insert(key, ref, live, main);
     this.keys++;
     if (live) this.liveKeys++;
     if (lease !== NO_LEASE) this.setLease(ref, lease);
@@ -223,10 +242,11 @@ export class KeyIndex {
   }
 
   private noteLife(ref: number, change: number, main: number): void {
+    this.liveKeys += change;
+    if (this.unordered !== undefined) return; // found out when they are put in order
     if (!this.order.locate(this.entries.keyView(ref)))
       panic("a key is missing from the ordered keys", { main });
     this.order.noteLife(this.order.leafAt, change, main);
-    this.liveKeys += change;
   }
 
   private setLease(ref: number, lease: LeaseId): void {

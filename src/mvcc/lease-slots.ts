@@ -9,6 +9,11 @@ export class LeaseSlots {
   private readonly users: number[] = [0];
   private readonly free: number[] = [];
 
+  /** No key has a lease. */
+  get isEmpty(): boolean {
+    return this.slotOf.size === 0;
+  }
+
   /** The lease in a slot; NO_LEASE for slot 0. */
   id(slot: number): LeaseId {
     return this.ids[slot];

@@ -5,13 +5,12 @@
 // before that was noted as finished. So the compaction marks count as well; the first of them is written before
 // anything is deleted.
 
-import { KeyValue } from "#proto";
 import type { Compactor } from "./compaction.js";
 import { KeyIndex } from "./key-index.js";
 import { readFinishedCompaction, readScheduledCompaction } from "./meta.js";
 import { mutations } from "./mutations.js";
 import type { Leases } from "./ports.js";
-import { readRecord } from "./record.js";
+import { RecordHead } from "./record.js";
 import type { StoreState } from "./state.js";
 
 /** Rebuilds everything that is kept in memory from `state.backend`. */
@@ -31,13 +30,14 @@ export function restoreState(state: StoreState, compactor: Compactor, leases: Le
 /** @returns the main revision of the newest record, 0 if there is none */
 function restoreIndex(state: StoreState): number {
   const { index } = state;
-  const kv = new KeyValue();
+  const head = new RecordHead();
   let newest = 0;
-  state.backend.scanRevisions(0, 0, (main, sub, tombstone, value) => {
-    readRecord(value, kv);
-    index.restore(kv.key, main, sub, tombstone, kv.createRevision, kv.version, kv.lease);
+  index.beginRestore();
+  state.backend.walkRevisions((main, sub, tombstone, bytes, start, end) => {
+    head.read(bytes, start, end);
+    index.restore(head.key, main, sub, tombstone, head.createRevision, head.version, head.lease);
     newest = main;
-    return true;
   });
+  index.endRestore();
   return newest;
 }

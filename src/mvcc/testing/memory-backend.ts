@@ -1,7 +1,7 @@
 // A backend for this room's tests: sorted arrays, nothing durable. `committed` clones stand for what a crash leaves.
 
 import { compareBytes, copyBytes, equalBytes, hexOf } from "#base";
-import type { Backend, BucketName, RevisionVisitor } from "../backend.js";
+import type { Backend, BucketName, RevisionVisitor, RevisionWalker } from "../backend.js";
 
 interface Row {
   readonly main: number;
@@ -37,6 +37,16 @@ export class TestBackend implements Backend {
     for (let at = this.seek(fromMain, fromSub); at < this.rows.length; at++) {
       const row = this.rows[at];
       if (visit(row.main, row.sub, row.tombstone, row.value) === false) return;
+    }
+  }
+
+  walkRevisions(visit: RevisionWalker): void {
+    // Somewhere inside a larger buffer, as a page of a file gives it.
+    for (const { main, sub, tombstone, value } of this.rows) {
+      const bytes = new Uint8Array(value.length + 5);
+      bytes.set(value, 3);
+      visit(main, sub, tombstone, bytes, 3, 3 + value.length);
+      bytes.fill(0xff);
     }
   }
 
