@@ -97,8 +97,12 @@ export class LinearizableReads {
 
   /** Fails the reads whose patience has run out. */
   expire(now: number): void {
-    this.queued = this.expireFrom(this.queued, now);
-    this.asked = this.expireFrom(this.asked, now);
+    const late: ReadWaiter[] = [];
+    this.queued = takeLate(this.queued, now, late);
+    this.asked = takeLate(this.asked, now, late);
+    this.failedReads += late.length;
+    // Last, for whoever fails may ask again.
+    for (const read of late) read.onFailed(ErrTimeout);
   }
 
   failAll(error: RpcError): void {
@@ -109,14 +113,14 @@ export class LinearizableReads {
     this.asked = [];
     for (const read of all) read.onFailed(error);
   }
+}
 
-  private expireFrom(reads: ReadWaiter[], now: number): ReadWaiter[] {
-    if (reads.length === 0 || reads[0].deadline > now) return reads;
-    const kept = reads.filter((read) => read.deadline > now);
-    this.failedReads += reads.length - kept.length;
-    for (const read of reads) if (read.deadline <= now) read.onFailed(ErrTimeout);
-    return kept;
-  }
+/** Moves those whose deadline has passed to `late`. @returns the others */
+function takeLate(reads: ReadWaiter[], now: number, late: ReadWaiter[]): ReadWaiter[] {
+  if (reads.length === 0 || reads[0].deadline > now) return reads;
+  const kept: ReadWaiter[] = [];
+  for (const read of reads) (read.deadline > now ? kept : late).push(read);
+  return kept;
 }
 
 interface ConfirmedReads {

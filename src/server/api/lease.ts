@@ -17,6 +17,7 @@ import {
 } from "#proto";
 import { KEEPALIVE_QUEUE_MAX } from "../limits.js";
 import type { Member } from "../member.js";
+import { ReadWaiter } from "../reads.js";
 import { Operation } from "../request.js";
 import { Waiter } from "../waiters.js";
 import { failWith, type StreamCall, type StreamObserver, type UnaryCall } from "./call.js";
@@ -57,6 +58,14 @@ export class LeaseService {
 
   timeToLive(call: UnaryCall, message: Uint8Array): void {
     const request = decodeMessage(rpcpb.LeaseTimeToLiveRequestSchema, message);
+    const { lessor } = this.member;
+    if (!lessor.isPrimary) return failWith(call, ErrNoLeader);
+    if (lessor.exists(request.ID)) return this.serveTimeToLive(call, request);
+    // It may have been granted, and the grant not applied here yet.
+    this.member.linearizableRead(new TimeToLiveRead(this, call, request));
+  }
+
+  serveTimeToLive(call: UnaryCall, request: rpcpb.LeaseTimeToLiveRequest): void {
     const { lessor, clock } = this.member;
     const lease = lessor.lookup(request.ID);
     const response = create(rpcpb.LeaseTimeToLiveResponseSchema, { ID: request.ID, TTL: -1n });
@@ -107,6 +116,8 @@ class KeepAliveStream implements StreamObserver {
   private readonly waiting = new Ring<LeaseId>();
   private halfClosed = false;
   private blocked = false;
+  /** What this member says of the lease in front is up to date. */
+  private isCurrent = false;
 
   /** @param forget hears that the stream has ended */
   constructor(call: StreamCall, member: Member, forget: (failed: boolean) => void) {
@@ -138,6 +149,11 @@ class KeepAliveStream implements StreamObserver {
     failWith(this.call, error);
   }
 
+  /** This member could not find out whether a lease exists. */
+  onUncertain(error: RpcError): void {
+    if (!this.call.cancelled) this.end(error);
+  }
+
   onDrain(): void {
     this.blocked = false;
     this.work();
@@ -152,10 +168,19 @@ class KeepAliveStream implements StreamObserver {
       if (outcome === "not primary") return this.end(ErrNoLeader);
       if (outcome === "expired") return this.member.onceLeaseGone(id, () => this.work());
       if (outcome === "checkpointed") return this.clearCheckpoint(id);
+      // It may have been granted, and the grant not applied here yet.
+      if (outcome === "not found" && !this.isCurrent)
+        return this.member.linearizableRead(new KeepAliveRead(this));
+      this.isCurrent = false;
       this.waiting.shift();
       this.send(id, outcome === "not found" ? 0 : (lessor.lookup(id)?.ttl ?? 0));
     }
     this.endIfDone();
+  }
+
+  onCurrent(): void {
+    this.isCurrent = true;
+    this.work();
   }
 
   private endIfDone(): void {
@@ -194,6 +219,44 @@ class KeepAliveStream implements StreamObserver {
     });
     const bytes = toBinary(rpcpb.LeaseCheckpointRequestSchema, request);
     this.member.propose(Operation.LeaseCheckpoint, bytes, new CheckpointCleared(this, this.call));
+  }
+}
+
+class TimeToLiveRead extends ReadWaiter {
+  private readonly service: LeaseService;
+  private readonly call: UnaryCall;
+  private readonly request: rpcpb.LeaseTimeToLiveRequest;
+
+  constructor(service: LeaseService, call: UnaryCall, request: rpcpb.LeaseTimeToLiveRequest) {
+    super();
+    this.service = service;
+    this.call = call;
+    this.request = request;
+  }
+
+  onReady(): void {
+    if (!this.call.cancelled) this.service.serveTimeToLive(this.call, this.request);
+  }
+
+  onFailed(error: RpcError): void {
+    if (!this.call.cancelled) failWith(this.call, error);
+  }
+}
+
+class KeepAliveRead extends ReadWaiter {
+  private readonly stream: KeepAliveStream;
+
+  constructor(stream: KeepAliveStream) {
+    super();
+    this.stream = stream;
+  }
+
+  onReady(): void {
+    this.stream.onCurrent();
+  }
+
+  onFailed(error: RpcError): void {
+    this.stream.onUncertain(error);
   }
 }
 
