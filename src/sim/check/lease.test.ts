@@ -180,6 +180,25 @@ describe("what members say of a lease", () => {
     only(gone, /lease 7 was denied/);
   });
 
+  it("after an election it has what a checkpoint left", () => {
+    const told = (ttl: number, change: (script: Script) => void = () => {}) => {
+      const script = granted();
+      script.checkpoint(ID, 4, 7000);
+      change(script);
+      script.event("leader", 1, 8000, "3");
+      const result = { type: "leaseTimeToLive", revision: 3, ttl, grantedTtl: TTL, keys: [] } as const;
+      const op = { type: "leaseTimeToLive", id: ID, keys: false } as const;
+      script.call(op, { kind: "ok", result }, { called: 8100, member: 1 });
+      return script;
+    };
+    none(told(5));
+    only(told(9), /has 9 s left, but a checkpoint had left it 4 s before the leader was elected/);
+    none(told(9, (script) => renew(script, 7500)));
+    none(told(9, (script) => script.checkpoint(ID, 0, 7500)));
+    none(told(9, (script) => script.event("start", 1, 7500)));
+    none(told(9, (script) => script.event("snapshot installed", 1, 7500)));
+  });
+
   it("its keys are those that are attached", () => {
     const good = granted();
     remaining(good, 2000, { keys: ["b", "a"] });

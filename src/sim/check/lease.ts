@@ -8,7 +8,8 @@
 //                    renewal, or change of leader, that there can have been
 //   one revision     the keys of a lease go with it (by the model, compared by watch, reads and final states)
 //   dead is dead     no renewal succeeds, and no time to live is told, after a revocation; a live one is never denied
-//   remaining time   never more than a leader may grant, never less than what a renewal promised
+//   remaining time   never more than a leader may grant (after an election: what the last checkpoint left, and an election
+//                    timeout), never less than what a renewal promised
 //   attachment       nothing hangs on a lease that is gone; leases and keys agree on every member
 //
 // A clock runs faster or slower than the simulation's by at most `clockDriftMax`.
@@ -22,6 +23,7 @@ import type {
   Result,
 } from "../history.js";
 import type { Checker } from "./checker.js";
+import { Lives } from "./lives.js";
 import { isSettled, matchingOf } from "./matching.js";
 import { type LeaseLife, type Replay, replayOf } from "./replay.js";
 import { Report } from "./report.js";
@@ -42,6 +44,34 @@ export const lease: Checker = {
   },
 };
 
+/** Which checkpoints a member has in memory: those that it applied itself in its present life, since its last snapshot. */
+class AppliedCheckpoints {
+  private readonly times = new Map<string, number[]>();
+  private readonly lives: Lives;
+  private readonly installs: readonly MemberEvent[];
+
+  constructor(history: History) {
+    this.lives = new Lives(history);
+    this.installs = history.memberEvents.filter((event) => event.kind === "snapshot installed");
+    const indexes = new Set<number>();
+    for (const life of replayOf(history).leases) for (const { index } of life.checkpoints) indexes.add(index);
+    for (const { member, index, time } of history.applied) {
+      if (!indexes.has(index)) continue;
+      const times = this.times.get(`${member}/${index}`);
+      if (times === undefined) this.times.set(`${member}/${index}`, [time]);
+      else times.push(time);
+    }
+  }
+
+  knows(member: number, index: number, time: number): boolean {
+    const applied = this.times.get(`${member}/${index}`)?.findLast((at) => at < time);
+    if (applied === undefined || !this.lives.isSame(member, applied, time)) return false;
+    return !this.installs.some(
+      (event) => event.member === member && event.time >= applied && event.time <= time,
+    );
+  }
+}
+
 class LeaseCheck {
   private readonly history: History;
   private readonly report: Report;
@@ -51,10 +81,12 @@ class LeaseCheck {
   private readonly renewals = new Map<bigint, OperationRecord[]>();
   private readonly revokes = new Map<bigint, OperationRecord[]>();
   private readonly elections: readonly MemberEvent[];
+  private readonly checkpoints: AppliedCheckpoints;
 
   constructor(history: History, report: Report) {
     this.history = history;
     this.report = report;
+    this.checkpoints = new AppliedCheckpoints(history);
     this.replay = replayOf(history);
     this.elections = history.memberEvents.filter((event) => event.kind === "leader");
     for (const life of this.replay.leases) push(this.lives, life.id, life);
@@ -235,6 +267,7 @@ class LeaseCheck {
         operation,
       );
     const life = this.lives.get(id)?.findLast(({ grant }) => grant.time <= operation.calledAt);
+    if (life !== undefined) this.checkCheckpoint(operation, life, result);
     const renewal = life === undefined ? undefined : this.lastAnsweredRenewal(life, operation.calledAt);
     if (life === undefined || renewal === undefined) return;
     const promisedUntil = renewal.calledAt + this.leastMs(life.ttl);
@@ -246,6 +279,29 @@ class LeaseCheck {
         operation,
         renewal,
       );
+  }
+
+  /** A checkpoint that a leader had applied when it was elected bounds what it gives, until a renewal. */
+  private checkCheckpoint(operation: OperationRecord, life: LeaseLife, result: LeaseTimeToLiveResult): void {
+    const { member, calledAt, returnedAt, id: call } = operation;
+    const election = this.elections.findLast((event) => event.member === member && event.time <= returnedAt);
+    if (election === undefined || election.time > calledAt) return;
+    const checkpoint = life.checkpoints.findLast(({ index }) =>
+      this.checkpoints.knows(member, index, election.time),
+    );
+    if (checkpoint === undefined || checkpoint.remainingTtl === 0) return;
+    const isRenewedSince = this.renewals
+      .get(life.id)
+      ?.some((one) => isPossible(one) && one.returnedAt >= checkpoint.time && one.calledAt <= returnedAt);
+    const most = checkpoint.remainingTtl + this.history.electionTimeoutMs / 1000;
+    if (isRenewedSince === true || result.ttl <= most) return;
+    this.report.add(
+      `call ${call}: lease ${life.id} has ${result.ttl} s left, but a checkpoint had left it ${checkpoint.remainingTtl} s before the leader was elected`,
+      returnedAt,
+      operation,
+      election,
+      checkpoint,
+    );
   }
 
   private lastAnsweredRenewal(life: LeaseLife, time: number): OperationRecord | undefined {

@@ -34,7 +34,7 @@ export interface LeaseLife {
   readonly grant: Step;
   revoke: Step | undefined;
   /** Remaining times that checkpoints told, in order of the log. */
-  readonly checkpoints: { readonly time: number; readonly remainingTtl: number }[];
+  readonly checkpoints: { readonly index: number; readonly time: number; readonly remainingTtl: number }[];
 }
 
 export class Replay {
@@ -126,7 +126,7 @@ export class Replay {
       if (life !== undefined) life.revoke = step;
     } else if (op.type === "checkpoint") {
       for (const { id, remainingTtl } of op.checkpoints)
-        this.liveLease(id)?.checkpoints.push({ time: step.time, remainingTtl });
+        this.liveLease(id)?.checkpoints.push({ index: step.index, time: step.time, remainingTtl });
     }
   }
 

@@ -169,6 +169,14 @@ export class Script {
     this.logged({ type: "alarmChange", raise: true, alarm: 1, memberId: 100n }, wrapped(10, body), this.now);
   }
 
+  /** The leader tells how much of a lease is left, in seconds. */
+  checkpoint(id: bigint, remainingTtl: number, time: number): void {
+    const checkpoints = [{ ID: id, remainingTTL: BigInt(remainingTtl) }];
+    const request = create(rpcpb.LeaseCheckpointRequestSchema, { checkpoints });
+    const body = toBinary(rpcpb.LeaseCheckpointRequestSchema, request);
+    this.logged({ type: "checkpoint", checkpoints: [{ id, remainingTtl }] }, wrapped(11, body), time);
+  }
+
   private logged(op: LoggedOp, data: Uint8Array, time: number): Outcome {
     const index = ++this.index;
     const { term } = this;
