@@ -110,6 +110,11 @@ export class Cluster implements ClusterState {
     return voters.length === 1 && votersOutgoing.length === 0 && voters[0] === this.localId;
   }
 
+  /** This member has been removed, for good. */
+  get isLocalRemoved(): boolean {
+    return this.membership.isRemoved(this.localId);
+  }
+
   isLearner(id: MemberId): boolean {
     return this.confState.learners.includes(id);
   }

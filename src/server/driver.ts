@@ -260,15 +260,16 @@ export class RaftDriver {
       return;
     }
     if (ready.entries.length > 0 || ready.hardState !== undefined) {
-      const began = this.clock.now();
       if (mutations.acknowledgeBeforeSync) {
         this.log.save(ready.hardState, ready.entries).catch((error: unknown) => this.fail(error));
         return this.finish(ready);
       }
       if (!this.syncPolicy.onMainThread || !this.log.canSaveSync) {
-        this.waitFor(this.log.save(ready.hardState, ready.entries), ready, began);
+        if (ready.mustSync) this.syncPolicy.observeThread();
+        this.waitFor(this.log.save(ready.hardState, ready.entries), ready);
         return;
       }
+      const began = this.clock.now();
       this.log.saveSync(ready.hardState, ready.entries);
       if (ready.mustSync) this.syncPolicy.observe(this.clock.now() - began);
     }
@@ -284,13 +285,12 @@ export class RaftDriver {
     this.storage.applySnapshot(snapshot);
   }
 
-  private waitFor(work: Promise<void>, ready: Ready, began = 0): void {
+  private waitFor(work: Promise<void>, ready: Ready): void {
     this.busy = true;
     work.then(
       () => {
         this.busy = false;
         if (this.stopped) return;
-        if (began !== 0 && ready.mustSync) this.syncPolicy.observe(this.clock.now() - began);
         this.guard(() => {
           this.finish(ready);
           this.run();

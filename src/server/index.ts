@@ -18,6 +18,7 @@ export {
   type ServerMutation,
 } from "./mutations.js";
 export { ReadWaiter } from "./reads.js";
+export { RemovedError } from "./removal.js";
 export { Operation } from "./request.js";
 export type { OutgoingSnapshot, SnapshotSender } from "./snapshot-transfer.js";
 export {

@@ -53,9 +53,11 @@ import { Publisher } from "./publisher.js";
 import type { Quota } from "./quota.js";
 import type { RaftSnapshots } from "./raft-snapshots.js";
 import { LinearizableReads, ReadWaiter } from "./reads.js";
+import { Removal } from "./removal.js";
 import { ParsedRequest, parseRequest, RequestIds, wrapRequest } from "./request.js";
 import { Revoker } from "./revoker.js";
 import { prepareSnapshot, type SnapshotReceiver, type SnapshotSender } from "./snapshot-transfer.js";
+import { type LogSpace, SpaceWatch } from "./space-watch.js";
 import { EntryOutcome, type Waiter, Waiters } from "./waiters.js";
 import type { WatchOutlet } from "./watch-outlet.js";
 
@@ -81,7 +83,7 @@ export interface MemberParts {
   readonly cluster: Cluster;
   readonly node: RawNode;
   readonly storage: MemoryLogStorage;
-  readonly log: LogWriter & { readonly bytesWritten: number };
+  readonly log: LogWriter & LogSpace & { readonly bytesWritten: number };
   readonly committer: Committer;
   readonly snapshots: RaftSnapshots;
   readonly transport: Transport;
@@ -122,8 +124,10 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   private readonly applier: Applier;
   private readonly revoker: Revoker;
   private readonly noSpaceAlarm: NoSpaceAlarm;
+  private readonly space: SpaceWatch;
   private readonly housekeeping: Housekeeping;
   private readonly publisher: Publisher;
+  private readonly removal: Removal;
   private readonly autoCompactor: AutoCompactor | undefined;
   private onPublished: () => void = () => {};
   private onNeverReady: () => void = () => {};
@@ -196,8 +200,10 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.compaction = new CompactionRunner(this, parts.config);
     this.revoker = new Revoker(parts.lessor, parts.clock, this, parts.logger);
     this.noSpaceAlarm = new NoSpaceAlarm(this);
+    this.space = new SpaceWatch(parts.log, parts.logger);
     this.publisher = new Publisher(this, () => this.onPublished());
     this.autoCompactor = AutoCompactor.create(this);
+    this.removal = new Removal(parts.clock, parts.cluster, (error) => this.fatal(error));
     this.housekeeping = new Housekeeping(parts.clock, (now) => this.keepHouse(now));
   }
 
@@ -207,6 +213,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.housekeeping.start();
     this.autoCompactor?.start();
     this.driver.start();
+    this.removal.check();
   }
 
   /** Resolves once this member serves: it takes part, its log is applied, and the cluster knows of it. */
@@ -229,6 +236,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.housekeeping.stop();
     this.autoCompactor?.stop();
     this.publisher.stop();
+    this.removal.stop();
     this.waiters.failAll(ErrStopped);
     this.reads.failAll(ErrStopped);
     this.onNeverReady();
@@ -433,6 +441,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     const change = decodeConfChange(entry.data);
     const { effective, outcome } = this.cluster.applyConfChange(change);
     this.cluster.onConfState(node.applyConfChange(effective));
+    this.removal.check();
     this.outcome.reset();
     if (!outcome.ok) this.outcome.error = outcome.error;
     this.metrics.onEntryApplied(entry, this.outcome);
@@ -451,6 +460,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.store.restore();
     this.alarms.restore();
     this.cluster.restore();
+    this.removal.check();
     this.hub.requeueAll();
     this.appliedIndex = snapshot.index;
     this.appliedTerm = snapshot.term;
@@ -557,6 +567,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.hub.tick(now);
     this.revoker.tick();
     this.revoker.tickCheckpoints();
+    if (this.space.tick(now, this.noSpaceAlarm.isKnown)) this.noSpaceAlarm.raise();
     this.onFlush();
   }
 

@@ -16,15 +16,21 @@ export class NoSpaceAlarm extends Waiter {
     this.member = member;
   }
 
+  /** Active, or about to be. */
+  get isKnown(): boolean {
+    return this.proposed || this.member.alarms.noSpace;
+  }
+
   raise(): void {
-    if (this.proposed || this.member.alarms.noSpace) return;
+    if (this.isKnown) return;
     this.proposed = true;
     const request = create(rpcpb.AlarmRequestSchema, {
       memberID: this.member.cluster.localId,
       action: rpcpb.AlarmRequest_AlarmAction.ACTIVATE,
       alarm: AlarmType.NOSPACE,
     });
-    this.member.logger.warn("database space exceeded; raising NOSPACE alarm", {
+    this.member.logger.warn("no space; raising NOSPACE alarm", {
+      "db-size-bytes": this.member.backend.sizeOnDisk(),
       "quota-size-bytes": this.member.quota.reported,
     });
     this.member.propose(Operation.Alarm, toBinary(rpcpb.AlarmRequestSchema, request), this);

@@ -1,18 +1,20 @@
 // Where a log write runs. On a quick disk a write plus datasync takes about as long as handing it to a thread and back,
 // so it is done on the main thread: less latency and less processor for one client, and requests that arrive meanwhile
-// simply form the next batch. On a slow disk that would stall heartbeats and reads, so the write gets a thread. The
-// choice follows a moving average of what syncs took; while on the main thread one slow sync is enough to leave it.
+// simply form the next batch. On a slow disk that would stall heartbeats and reads, so the write gets a thread.
+//
+// The choice follows a moving average of what syncs on the main thread took. Only those tell the disk's speed: a sync on
+// a thread is timed with the hand-over and with whatever the loop was busy with when it ended. So after some syncs on a
+// thread one is tried here again, at worst one slow sync in `RETRY_AFTER`.
 
 import { QUICK_SYNC_MS } from "./limits.js";
 
 /** Weight of the newest sample. */
 const GAIN = 0.2;
-/** After this many syncs off the main thread the disk is tried on it again, if the average allows. */
-const RETRY_AFTER = 64;
+const RETRY_AFTER = 128;
 
 export class SyncPolicy {
   private averageMs = 0;
-  private syncsSinceSlow = RETRY_AFTER;
+  private onThread = 0;
   /** False pins every write to a thread: for members whose loop must never block. */
   private readonly allowed: boolean;
 
@@ -22,14 +24,20 @@ export class SyncPolicy {
 
   /** Whether the next log write should run on the main thread. */
   get onMainThread(): boolean {
-    return this.allowed && this.averageMs < QUICK_SYNC_MS && this.syncsSinceSlow >= RETRY_AFTER;
+    return this.allowed && (this.averageMs < QUICK_SYNC_MS || this.onThread >= RETRY_AFTER);
   }
 
-  /** @param tookMs duration of one write and sync, wherever it ran */
+  /** A write and sync on the main thread took this long. */
   observe(tookMs: number): void {
+    this.onThread = 0;
     this.averageMs += (tookMs - this.averageMs) * GAIN;
-    if (tookMs > QUICK_SYNC_MS * 10) this.syncsSinceSlow = 0;
-    else this.syncsSinceSlow++;
+  }
+
+  /** A write and sync ran on a thread. */
+  observeThread(): void {
+    this.onThread++;
+    // The trial that follows counts for itself, not for what made the thread necessary.
+    if (this.onThread === RETRY_AFTER) this.averageMs = 0;
   }
 
   describe(): string {

@@ -173,6 +173,7 @@ class SnapshotSession implements StreamObserver {
   private readonly member: Member;
   private readonly call: StreamCall;
   private cancelled = false;
+  private readonly out = new WireWriter(SNAPSHOT_BLOB_BYTES + 64);
   /** Continues a sender that waits for room. */
   private resume: (() => void) | undefined;
 
@@ -211,9 +212,9 @@ class SnapshotSession implements StreamObserver {
     const sum = createHash("sha256");
     let remaining = image.size;
     for await (const chunk of image.chunks) {
-      sum.update(chunk);
       for (let at = 0; at < chunk.length && !this.cancelled; at += SNAPSHOT_BLOB_BYTES) {
         const blob = chunk.subarray(at, Math.min(chunk.length, at + SNAPSHOT_BLOB_BYTES));
+        sum.update(blob);
         remaining -= blob.length;
         await this.send(blob, remaining);
       }
@@ -229,15 +230,25 @@ class SnapshotSession implements StreamObserver {
     this.call.end();
   }
 
+  /** Sends one blob, then lets a round of the event loop pass: a snapshot waits for the requests, not they for it. */
   private async send(blob: Uint8Array, remaining: number): Promise<void> {
-    const response = create(rpcpb.SnapshotResponseSchema, {
-      remainingBytes: BigInt(remaining),
-      blob,
-      version: this.member.cluster.storageVersion,
-    });
-    if (this.call.send(toBinary(rpcpb.SnapshotResponseSchema, response)) || this.cancelled) return;
+    const { out, member } = this;
+    out.reset();
+    if (remaining > 0) {
+      out.byte(0x10);
+      out.varint(remaining);
+    }
+    out.byte(0x1a);
+    out.bytes(blob);
+    const version = member.cluster.storageVersion;
+    if (version !== "") {
+      out.byte(0x22);
+      out.string(version);
+    }
+    const hasRoom = this.call.send(out.view());
     await new Promise<void>((resolve) => {
-      this.resume = resolve;
+      if (hasRoom || this.cancelled) member.clock.setNext(resolve);
+      else this.resume = resolve;
     });
   }
 }

@@ -66,15 +66,15 @@ export async function buildFirstSegment(
   const name = segmentName(0, 0);
   await disk.removeTree(building);
   await makeDurableDirectory(disk, building);
-  const file = await createFilled(disk, `${building}/${name}`, options.segmentBytes ?? SEGMENT_BYTES, sync);
+  const built = await createFilled(disk, `${building}/${name}`, options.segmentBytes ?? SEGMENT_BYTES, sync);
   try {
     const encoder = new RecordEncoder(0);
     encoder.carryCrc();
     encoder.metadata(metadata);
     encoder.snapshot(new WalSnapshot());
-    await file.write(0, encoder.out.view());
+    await built.write(0, encoder.out.view());
     if (sync) {
-      await file.datasync();
+      await built.datasync();
       await disk.syncDirectory(building);
     }
     await disk.removeTree(directory);
@@ -82,10 +82,11 @@ export async function buildFirstSegment(
     if (sync) await disk.syncDirectory(parentOf(directory));
     const segments = [{ name, sequence: 0, firstIndex: 0 }];
     const { crc, out } = encoder;
+    // Opened once more by its name: errors carry the path that the file was opened with.
+    const file = await disk.open(`${directory}/${name}`, "r+");
     return { metadata, segments, file, offset: out.length, crc, state: new HardState(), lastIndex: 0 };
-  } catch (error) {
-    await file.close();
-    throw error;
+  } finally {
+    await built.close();
   }
 }
 

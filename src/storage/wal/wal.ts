@@ -17,7 +17,7 @@
 //
 // Locks on the segments, as etcd takes them, are left out: the data directory has one (datadir.ts).
 
-import { type Disk, type DiskFile, type Logger, Panic, panic, Ring, SILENT } from "#base";
+import { type Disk, DiskError, type DiskFile, type Logger, Panic, panic, Ring, SILENT } from "#base";
 import { type Entry, HardState, NO_ENTRIES } from "#proto";
 import { listSegments, type SegmentName, segmentName } from "./names.js";
 import { NextSegment } from "./next-segment.js";
@@ -404,11 +404,19 @@ export class Wal {
     if (this.failure !== undefined) return this.failure;
     const path = `${this.directory}/${this.held[this.held.length - 1].name}`;
     const text = cause instanceof Error ? cause.message : String(cause);
-    const failure = new Panic(`wal: write failed: ${text}`, { path, offset: this.offset }, cause);
+    const remedy = remedyFor(cause);
+    const failure = new Panic(`wal: write failed: ${text}`, { path, offset: this.offset, remedy }, cause);
     this.failure = failure;
     this.onFailure?.(failure);
     return failure;
   }
+}
+
+function remedyFor(cause: unknown): string {
+  const isFull = cause instanceof DiskError && (cause.code === "ENOSPC" || cause.code === "EDQUOT");
+  return isFull
+    ? "make room on this disk and start the member again; what was acknowledged is there"
+    : "look for the disk's trouble in the system log before starting again; what was acknowledged is there if the disk keeps what it synced";
 }
 
 function isEmpty(state: HardState): boolean {
