@@ -3,7 +3,7 @@
 
 import { createServer, type Server as HttpServer } from "node:http";
 import { arch, version as nodeVersion, platform } from "node:process";
-import { Panic, SeededRandom } from "#base";
+import { DiskError, Panic, SeededRandom } from "#base";
 import { NODE_CLOCK, type RpcListener, RpcServer } from "#rpc";
 import {
   ETCD_VERSION,
@@ -234,11 +234,21 @@ async function startRunning(
     snapshotSender: NO_PEERS,
     mainThreadSync: true,
     onFatal: (error) => {
-      const fields = error instanceof Panic ? error.fields : {};
-      logger.fatal(error instanceof Error ? error.message : String(error), fields);
+      logger.fatal(error instanceof Error ? error.message : String(error), fieldsOf(error));
       options.onFatal?.(error);
     },
   });
+}
+
+/** Where it happened and what to do, as far as the error knows. */
+function fieldsOf(error: unknown): Readonly<Record<string, unknown>> {
+  if (error instanceof Panic) return error.fields;
+  if (!(error instanceof DiskError)) return {};
+  const remedy =
+    error.code === "ENOSPC" || error.code === "EDQUOT"
+      ? "make room on this disk and start the member again; what was acknowledged is in the log"
+      : "look for the disk's trouble in the system log before starting again";
+  return { path: error.path, remedy };
 }
 
 /** Nobody carries messages to other members here, so one of several would wait for them for ever. */

@@ -203,7 +203,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.space = new SpaceWatch(parts.log, parts.logger);
     this.publisher = new Publisher(this, () => this.onPublished());
     this.autoCompactor = AutoCompactor.create(this);
-    this.removal = new Removal(parts.clock, parts.cluster, (error) => this.fatal(error));
+    this.removal = new Removal(parts.clock, parts.cluster, (error) => this.fail(error));
     this.housekeeping = new Housekeeping(parts.clock, (now) => this.keepHouse(now));
   }
 
