@@ -28,7 +28,8 @@ export class Recorder {
   private readonly comparesBodies: boolean;
   private readonly leaders = new Map<number, MemberId>();
   private readonly scratch = Buffer.alloc(16);
-  highestIndex = 0;
+  /** Highest index applied by any member while it was in a term, by that term. */
+  private readonly committedIn = new Map<number, number>();
 
   constructor(world: World, plan: Plan, leaseTtlMin: number) {
     this.world = world;
@@ -86,7 +87,7 @@ export class Recorder {
         `m${member} applied entry ${index} again, after ${life.appliedIndex}`,
       );
     life.appliedIndex = index;
-    if (index > this.highestIndex) this.highestIndex = index;
+    this.noteCommitted(life, index);
     history.applied.push({ member, life: life.number, time, index, term, entryHash, resultHash });
     world.say(() => `m${member} applies ${term}/${index} result=${outcome.error?.name ?? outcome.revision}`);
     const known = history.log.get(index);
@@ -150,14 +151,28 @@ export class Recorder {
     if (other !== undefined && other !== memberId)
       this.violate("raft", `${name}: two leaders in term ${term}: ${memberId} and ${other}`);
     this.leaders.set(term, memberId);
-    if (lastIndex < this.highestIndex)
+    const committed = this.committedBefore(term);
+    if (lastIndex < committed)
       this.violate(
         "raft",
-        `${name}: leads term ${term} with a log up to ${lastIndex}, but ${this.highestIndex} is committed`,
+        `${name}: leads term ${term} with a log up to ${lastIndex}, but ${committed} was committed before that term`,
       );
     life.wasLeader = true;
     life.ledTerm = term;
     this.memberEvent(life, "leader", String(term));
+  }
+
+  /** What a member applies was committed in a term not later than the member's own. */
+  private noteCommitted(life: Life, index: number): void {
+    const term = life.running?.member.term;
+    if (term !== undefined && index > (this.committedIn.get(term) ?? 0)) this.committedIn.set(term, index);
+  }
+
+  /** The highest index that is certainly from terms before `term`: a leader elected late may lack what later ones did. */
+  private committedBefore(term: number): number {
+    let highest = 0;
+    for (const [other, index] of this.committedIn) if (other < term && index > highest) highest = index;
+    return highest;
   }
 
   private resultHash(outcome: EntryOutcome): number {
