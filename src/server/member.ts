@@ -461,6 +461,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.alarms.restore();
     this.cluster.restore();
     this.removal.check();
+    this.compaction.start();
     this.hub.requeueAll();
     this.appliedIndex = snapshot.index;
     this.appliedTerm = snapshot.term;

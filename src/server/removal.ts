@@ -21,11 +21,7 @@ export class Removal {
   private readonly fatal: (error: unknown) => void;
   private timer: Timer | undefined;
 
-  constructor(
-    clock: Clock,
-    cluster: { readonly isLocalRemoved: boolean },
-    fatal: (error: unknown) => void,
-  ) {
+  constructor(clock: Clock, cluster: { readonly isLocalRemoved: boolean }, fatal: (error: unknown) => void) {
     this.clock = clock;
     this.cluster = cluster;
     this.fatal = fatal;

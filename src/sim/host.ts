@@ -4,7 +4,14 @@
 
 import { Panic, type SeededRandom, SILENT } from "#base";
 import type { MemberId } from "#proto";
-import { type JoinedCluster, type RunningMember, type ServerConfig, Services, startMember } from "#server";
+import {
+  type JoinedCluster,
+  RemovedError,
+  type RunningMember,
+  type ServerConfig,
+  Services,
+  startMember,
+} from "#server";
 import { MemoryBackend } from "#storage";
 import { EventKind } from "./event-queue.js";
 import { Life } from "./life.js";
@@ -188,6 +195,12 @@ export class Host {
     const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     const fields = error instanceof Panic ? ` ${describeFields(error.fields)}` : "";
     const { recorder } = this.parts;
+    if (error instanceof RemovedError) {
+      recorder.memberEvent(life, "removed");
+      this.end(life);
+      this.isRetired = true;
+      return;
+    }
     recorder.memberEvent(life, kind, text + fields);
     if (!life.diskFailed) {
       const stack = error instanceof Error ? error.stack : undefined;
