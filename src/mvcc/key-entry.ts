@@ -24,16 +24,27 @@ export class KeyEntries {
 
   /** A block for `key` with no revision yet. */
   create(key: Uint8Array): number {
-    const ref = this.memory.allocate(unitsFor(key.length));
+    return this.createFrom(key, 0, key.length);
+  }
+
+  /** A block for the key `source[from, to)` with no revision yet. */
+  createFrom(source: Uint8Array, from: number, to: number): number {
+    const length = to - from;
+    const ref = this.memory.allocate(unitsFor(length));
     const slab = this.memory.slabOf(ref);
     const at = offsetOf(ref);
     const words = slab.u32;
     for (let i = at * 2, end = i + HEADER_UNITS * 2 - 1; i < end; i++) words[i] = 0;
-    words[at * 2 + 9] = key.length;
+    words[at * 2 + 9] = length;
     const bytes = slab.u8;
     const start = at * 8 + HEADER_BYTES;
-    for (let i = 0; i < key.length; i++) bytes[start + i] = key[i];
+    for (let i = 0; i < length; i++) bytes[start + i] = source[from + i];
     return ref;
+  }
+
+  /** Where the key's bytes begin in its slab. */
+  keyStart(ref: number): number {
+    return offsetOf(ref) * 8 + HEADER_BYTES;
   }
 
   destroy(ref: number): void {

@@ -74,6 +74,8 @@ export class KeyTable {
   private directory: Segment[];
   /** log2 of the directory's length; at least 1, since a shift by 32 is none. */
   private depth = 1;
+  /** What `touch` read; kept so that no compiler can leave the reads out. */
+  touched = 0;
 
   constructor(private readonly entries: KeyEntries) {
     const first = new Segment(FIRST_SLOTS, 0);
@@ -93,6 +95,32 @@ export class KeyTable {
       slot = (slot + 1) & mask;
     }
     return segment.overflowed ? UNSETTLED : 0;
+  }
+
+  /** As `find`, for the key of a block that is not in the table. @param hash `hashKey(entries, ref)` */
+  findSame(ref: number, hash: number): number {
+    const { entries } = this;
+    const { slots, mask, overflowed } = this.directory[hash >>> (32 - this.depth)];
+    const length = entries.keyLength(ref);
+    let slot = hash & mask;
+    for (let probe = 0; probe < PROBES_MAX; probe++) {
+      const other = slots[slot * 2 + 1];
+      if (other === 0) break;
+      const isSame = slots[slot * 2] === hash && entries.keyLength(other) === length;
+      if (isSame && entries.sharedBytes(ref, other, length) === length) return other;
+      slot = (slot + 1) & mask;
+    }
+    return overflowed ? UNSETTLED : 0;
+  }
+
+  /** Reads where lookups of these hashes will begin, all at once, so that they find it in the cache. */
+  touch(hashes: Uint32Array, count: number): void {
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      const segment = this.directory[hashes[i] >>> (32 - this.depth)];
+      sum ^= segment.slots[(hashes[i] & segment.mask) * 2 + 1];
+    }
+    this.touched = sum;
   }
 
   /** Adds a key that is not in the table. */
@@ -178,16 +206,25 @@ function copySlots(from: Segment, low: Segment, high: Segment, bit: number): voi
 
 /** A 32-bit hash of the bytes: multiply-rotate over four bytes a step, then avalanche (MurmurHash3's constants). */
 export function hashBytes(bytes: Uint8Array): number {
-  const length = bytes.length;
-  let h = length;
-  let i = 0;
-  for (const last = length - 4; i <= last; i += 4) {
+  return hashRange(bytes, 0, bytes.length);
+}
+
+/** `hashBytes` of a block's key. */
+export function hashKey(entries: KeyEntries, ref: number): number {
+  const start = entries.keyStart(ref);
+  return hashRange(entries.memory.slabOf(ref).u8, start, start + entries.keyLength(ref));
+}
+
+function hashRange(bytes: Uint8Array, start: number, end: number): number {
+  let h = end - start;
+  let i = start;
+  for (const last = end - 4; i <= last; i += 4) {
     h = mix(h, bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24));
     h = (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
   }
-  if (i < length) {
+  if (i < end) {
     let tail = 0;
-    for (let shift = 0; i < length; i++, shift += 8) tail |= bytes[i] << shift;
+    for (let shift = 0; i < end; i++, shift += 8) tail |= bytes[i] << shift;
     h = mix(h, tail);
   }
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

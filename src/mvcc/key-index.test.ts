@@ -246,7 +246,7 @@ function restored(pair: Pair): KeyIndex {
   const index = new KeyIndex();
   index.beginRestore();
   for (const { key, main, sub, tombstone, created, version } of records) {
-    index.restore(key, main, sub, tombstone, created, version, 0n);
+    index.restore(key, 0, key.length, main, sub, tombstone, created, version, 0n);
   }
   index.endRestore();
   return index;
@@ -343,6 +343,24 @@ test("leases per key", () => {
   expect(index.leaseOf(index.find(key))).toBe(5n);
   index.tombstone(index.find(key), 5, 0);
   expect(index.leaseOf(index.find(key))).toBe(0n);
+});
+
+test("leases per key after a restore", () => {
+  const index = new KeyIndex();
+  index.beginRestore();
+  const restore = (text: string, main: number, tombstone: boolean, lease: bigint) =>
+    index.restore(utf8(text), 0, text.length, main, 0, tombstone, main, 1, lease);
+  restore("changed", 2, false, 7n);
+  restore("lost", 3, false, 7n);
+  restore("deleted", 4, false, 8n);
+  restore("kept", 5, false, -1n);
+  restore("changed", 6, false, 9n);
+  restore("lost", 7, false, 0n);
+  restore("deleted", 8, true, 0n);
+  index.endRestore();
+  const leased: string[] = [];
+  index.forEachLeased((each, lease) => leased.push(`${printable(each)}=${lease}`));
+  expect(leased).toEqual(["changed=9", "kept=-1"]);
 });
 
 test("revisions of a key must ascend", () => {

@@ -11,11 +11,11 @@
 
 import { panic } from "#base";
 import { type LeaseId, NO_LEASE } from "#proto";
+import { KeyArrivals } from "./key-arrivals.js";
 import { KeyEntries } from "./key-entry.js";
-import { hashBytes, KeyTable, UNSETTLED } from "./key-hash.js";
+import { hashBytes, hashKey, KeyTable, UNSETTLED } from "./key-hash.js";
 import { KeyHistory, type KeyRevision } from "./key-history.js";
 import { OrderedKeys } from "./key-order.js";
-import { RefList } from "./key-refs.js";
 import { LeaseSlots } from "./lease-slots.js";
 import { dropsLastTombstones } from "./mutations.js";
 
@@ -35,8 +35,8 @@ export class KeyIndex {
   private readonly table = new KeyTable(this.entries);
   private readonly history = new KeyHistory(this.entries.memory);
   private readonly leases = new LeaseSlots();
-  /** While the index is restored: the keys, which are not in the ordered keys yet. */
-  private unordered: RefList | undefined = undefined;
+  /** While the index is restored. */
+  private arrivals: KeyArrivals | undefined = undefined;
 
   /** The key's ref, 0 if the index has no such key. Valid until a key is removed, that is, until compaction runs. */
   find(key: Uint8Array): number {
@@ -87,7 +87,7 @@ export class KeyIndex {
     if (found === 0) {
       this.created = main;
       this.version = 1;
-      return this.add(key, hashBytes(key), main, sub << 1, lease);
+      return this.add(key, main, sub << 1, lease);
     }
     const dead = entries.isTombstone(found);
     this.created = dead ? main : entries.created(found);
@@ -110,15 +110,17 @@ export class KeyIndex {
 
   /** To be called on an empty index; then only `restore` until `endRestore`, which puts the keys in order. */
   beginRestore(): void {
-    this.unordered = new RefList();
+    this.arrivals = new KeyArrivals();
   }
 
   /**
    * Takes in one record of the revision log at start; records come in ascending order. Create revision and version are
-   * those of the record: earlier ones of the key may be compacted away.
+   * those of the record: earlier ones of the key may be compacted away. The key is `bytes[start, end)`.
    */
   restore(
-    key: Uint8Array,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
     main: number,
     sub: number,
     tombstone: boolean,
@@ -126,27 +128,21 @@ export class KeyIndex {
     version: number,
     lease: LeaseId,
   ): void {
-    const hash = hashBytes(key);
-    const ref = this.findHashed(key, hash);
-    this.created = created;
-    this.version = version;
-    const subAndTombstone = (sub << 1) | (tombstone ? 1 : 0);
-    if (ref === 0) {
-      this.add(key, hash, main, subAndTombstone, lease);
-      return;
-    }
-    const wasLive = this.isLive(ref);
-    this.retire(ref, main, sub);
-    this.entries.setNewest(ref, main, subAndTombstone, tombstone ? 0 : created, tombstone ? 0 : version);
-    if (wasLive === tombstone) this.noteLife(ref, tombstone ? -1 : 1, main);
-    if (lease !== NO_LEASE || this.entries.leaseSlot(ref) !== 0) this.setLease(ref, lease);
+    const { arrivals, entries } = this;
+    if (arrivals === undefined) panic("a record for an index that is not being restored", { main, sub });
+    const ref = entries.createFrom(bytes, start, end);
+    if (tombstone) entries.setNewest(ref, main, (sub << 1) | 1, 0, 0);
+    else entries.setNewest(ref, main, sub << 1, created, version);
+    if (lease !== NO_LEASE) entries.setLeaseSlot(ref, this.leases.acquire(lease));
+    if (arrivals.push(ref, hashKey(entries, ref))) this.takeArrivals(arrivals);
   }
 
   endRestore(): void {
-    const { unordered } = this;
-    if (unordered === undefined) return;
-    this.unordered = undefined;
-    this.order.build(unordered.take());
+    const { arrivals } = this;
+    if (arrivals === undefined) return;
+    this.takeArrivals(arrivals);
+    this.orderArrivals(arrivals);
+    this.arrivals = undefined;
   }
 
   /**
@@ -212,21 +208,64 @@ export class KeyIndex {
   private findHashed(key: Uint8Array, hash: number): number {
     const ref = this.table.find(key, hash);
     if (ref !== UNSETTLED) return ref;
-    this.endRestore(); // only the ordered keys know; the rest of the restore goes key by key
     return this.order.locate(key) ? this.order.refAt(this.order.leafAt, this.order.slotAt) : 0;
   }
 
-  private add(key: Uint8Array, hash: number, main: number, subAndTombstone: number, lease: LeaseId): number {
+  private add(key: Uint8Array, main: number, subAndTombstone: number, lease: LeaseId): number {
     const ref = this.entries.create(key);
-    const live = (subAndTombstone & 1) === 0;
-    this.entries.setNewest(ref, main, subAndTombstone, live ? this.created : 0, live ? this.version : 0);
-    this.table.insert(hash, ref);
-    if (this.unordered !== undefined) this.unordered.push(ref);
-    else this.order.insert(key, ref, live, main);
+    this.entries.setNewest(ref, main, subAndTombstone, this.created, this.version);
+    this.table.insert(hashBytes(key), ref);
+    this.order.insert(key, ref, true, main);
     this.keys++;
-    if (live) this.liveKeys++;
+    this.liveKeys++;
     if (lease !== NO_LEASE) this.setLease(ref, lease);
     return ref;
+  }
+
+  private takeArrivals(arrivals: KeyArrivals): void {
+    const { refs, hashes, count } = arrivals;
+    this.table.touch(hashes, count);
+    for (let i = 0; i < count; i++) this.takeArrival(arrivals, refs[i], hashes[i]);
+    arrivals.count = 0;
+  }
+
+  /** Looks up the key of a block that holds one record: the block becomes the key's, or its content goes there. */
+  private takeArrival(arrivals: KeyArrivals, ref: number, hash: number): void {
+    const { entries, table } = this;
+    let found = table.findSame(ref, hash);
+    if (found === UNSETTLED) {
+      // Only the ordered keys know. From here on it goes key by key.
+      this.orderArrivals(arrivals);
+      found = this.findHashed(entries.keyView(ref), hash);
+    }
+    if (found !== 0) return this.merge(ref, found);
+    const live = this.isLive(ref);
+    table.insert(hash, ref);
+    if (arrivals.keys !== undefined) arrivals.keys.push(ref);
+    else this.order.insert(entries.keyView(ref), ref, live, entries.main(ref));
+    this.keys++;
+    if (live) this.liveKeys++;
+  }
+
+  /** The record in block `ref` becomes the newest revision of `found`. */
+  private merge(ref: number, found: number): void {
+    const { entries, leases } = this;
+    const main = entries.main(ref);
+    const subAndTombstone = entries.subAndTombstone(ref);
+    const wasLive = this.isLive(found);
+    const live = this.isLive(ref);
+    this.retire(found, main, subAndTombstone >>> 1);
+    entries.setNewest(found, main, subAndTombstone, entries.created(ref), entries.version(ref));
+    if (wasLive !== live) this.noteLife(found, live ? 1 : -1, main);
+    leases.release(entries.leaseSlot(found));
+    entries.setLeaseSlot(found, entries.leaseSlot(ref));
+    entries.destroy(ref);
+  }
+
+  private orderArrivals(arrivals: KeyArrivals): void {
+    if (arrivals.keys === undefined) return;
+    this.order.build(arrivals.keys.view());
+    arrivals.keys = undefined;
   }
 
   /** Moves the newest revision to the older ones, to make place for (main, sub). */
@@ -243,7 +282,7 @@ export class KeyIndex {
 
   private noteLife(ref: number, change: number, main: number): void {
     this.liveKeys += change;
-    if (this.unordered !== undefined) return; // found out when they are put in order
+    if (this.arrivals?.keys !== undefined) return; // found out when they are put in order
     if (!this.order.locate(this.entries.keyView(ref)))
       panic("a key is missing from the ordered keys", { main });
     this.order.noteLife(this.order.leafAt, change, main);

@@ -11,8 +11,6 @@ const PAGE_BYTES = 64 * 1024;
 /** Larger records get memory of their own. */
 const SHARED_BYTES_MAX = 8 * 1024;
 
-const REUSED_KEY_MAX = 512;
-
 const TAG_KEY = 0x0a;
 const TAG_CREATE_REVISION = 0x10;
 const TAG_MOD_REVISION = 0x18;
@@ -173,40 +171,30 @@ export function readRecord(record: Uint8Array, into: KeyValue): KeyValue {
   return into;
 }
 
-/** What the key index needs to know of a record. Filled anew by each `read`; the key is in memory that is used again. */
+/** What the key index needs to know of a record. Filled anew by each `read`. */
 export class RecordHead {
-  key: Uint8Array = NOTHING;
+  keyStart = 0;
+  keyEnd = 0;
   createRevision = 0;
   version = 0;
   lease: LeaseId = NO_LEASE;
-  /** One array per length: millions of short-lived views are what the start would spend its time on. */
-  private readonly keys: Uint8Array[] = [];
 
   read(bytes: Uint8Array, start: number, end: number): void {
     const r = reader;
     r.reset(bytes, start, end);
-    this.key = NOTHING;
+    this.keyStart = this.keyEnd = start;
     this.createRevision = this.version = 0;
     this.lease = NO_LEASE;
     while (!r.done) {
       const tag = r.tag();
       if (tag === TAG_KEY) {
-        const keyEnd = r.delimited();
-        this.key = this.copyOf(bytes, r.pos, keyEnd);
-        r.pos = keyEnd;
+        this.keyEnd = r.delimited();
+        this.keyStart = r.pos;
+        r.pos = this.keyEnd;
       } else if (tag === TAG_CREATE_REVISION) this.createRevision = r.int64();
       else if (tag === TAG_VERSION) this.version = r.int64();
       else if (tag === TAG_LEASE) this.lease = r.bigInt64();
       else r.skip(tag);
     }
-  }
-
-  private copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-    const length = end - start;
-    if (length > REUSED_KEY_MAX) return bytes.subarray(start, end);
-    this.keys[length] ??= new Uint8Array(length);
-    const key = this.keys[length];
-    for (let i = 0; i < length; i++) key[i] = bytes[start + i];
-    return key;
   }
 }

@@ -35,7 +35,8 @@ function restoreIndex(state: StoreState): number {
   index.beginRestore();
   state.backend.walkRevisions((main, sub, tombstone, bytes, start, end) => {
     head.read(bytes, start, end);
-    index.restore(head.key, main, sub, tombstone, head.createRevision, head.version, head.lease);
+    const { keyStart, keyEnd, createRevision, version, lease } = head;
+    index.restore(bytes, keyStart, keyEnd, main, sub, tombstone, createRevision, version, lease);
     newest = main;
   });
   index.endRestore();
