@@ -12,6 +12,7 @@ import type { Recorder } from "./recorder.js";
 import type { World } from "./world.js";
 
 const HOUR_MS = 3_600_000;
+const STARVE_MS_MAX = 12_000;
 
 export class Faults {
   /** Numbers of the faults that came to something. */
@@ -179,6 +180,10 @@ export class Faults {
         return this.weather(lastsMs, "extraDelayMs", pick(random, [20, 100, 500, 2000]));
       case "client net":
         return this.weather(lastsMs, "clientLoss", random.float() * 0.3);
+      case "slow member":
+        return this.slowMember(host, lastsMs);
+      case "starve":
+        return this.starve(host);
       case "cut images":
         network.imageCut = 0.7;
         this.later(lastsMs, () => {
@@ -197,6 +202,39 @@ export class Faults {
       weather[what] = 0;
     });
     return `${what} ${value.toFixed(2)}`;
+  }
+
+  /** One member hears and is heard late, the others are quick: what it is told is out of date when it arrives. */
+  private slowMember(host: Host, lastsMs: number): string {
+    const { slowHosts } = this.network;
+    const ms = pick(this.random, [50, 200, 400, 800]) * (0.5 + this.random.float());
+    slowHosts.set(host, ms);
+    this.later(1000 + lastsMs, () => slowHosts.delete(host));
+    return `m${host.place} by ${Math.round(ms)} ms each way`;
+  }
+
+  /** Cuts a member off until the leader has dropped what it lacks, so that it needs an image while its clients stay. */
+  private starve(host: Host): string | undefined {
+    const { network, plan, cluster } = this;
+    const hosts = cluster.active.filter((other) => other !== host);
+    if (hosts.length < 2 || cluster.leader?.host === host || host.life === undefined) return undefined;
+    const links = hosts.flatMap((other): [Host, Host][] => [
+      [host, other],
+      [other, host],
+    ]);
+    for (const [from, to] of links) network.block(from, to, true);
+    const until = this.world.now + STARVE_MS_MAX;
+    const isStarved = (): boolean => {
+      const leader = cluster.leader?.running?.member.appliedIndex ?? 0;
+      const own = host.life?.running?.member.appliedIndex ?? 0;
+      return leader - own > plan.snapshotCount + plan.snapshotCatchupEntries;
+    };
+    const look = (): void => {
+      if (!isStarved() && this.world.now < until) return this.later(250, look);
+      for (const [from, to] of links) network.unblock(from, to);
+    };
+    this.later(250, look);
+    return `m${host.place}`;
   }
 
   private cut(kind: FaultKind, host: Host, lastsMs: number): string | undefined {

@@ -23,6 +23,8 @@ export interface Weather {
 
 export class Network {
   readonly weather: Weather = { loss: 0, duplicate: 0, extraDelayMs: 0, clientLoss: 0 };
+  /** Members whose messages, in and out, take longer, and by how much. */
+  readonly slowHosts = new Map<Host, number>();
   /** Images are cut in the middle with this probability. */
   imageCut = 0;
   private lossAlways: number;
@@ -89,6 +91,7 @@ export class Network {
     this.clientLossAlways = 0;
     this.blocks.clear();
     this.halfOpen.clear();
+    this.slowHosts.clear();
     Object.assign(this.weather, { loss: 0, duplicate: 0, extraDelayMs: 0, clientLoss: 0 });
     this.imageCut = 0;
   }
@@ -129,7 +132,8 @@ export class Network {
 
   private deliver(life: Life, to: Host, link: number, bytes: Uint8Array): void {
     const busy = Math.max(0, life.busyUntil - this.world.now);
-    let arrival = this.world.now + busy + this.delay();
+    const slowness = (this.slowHosts.get(life.host) ?? 0) + (this.slowHosts.get(to) ?? 0);
+    let arrival = this.world.now + busy + this.delay() + slowness;
     if (!this.plan.netReorders) {
       arrival = Math.max(arrival, (this.lastArrival.get(link) ?? 0) + 0.001);
       this.lastArrival.set(link, arrival);
