@@ -98,12 +98,13 @@ export class OrderedKeys {
     }
     const position = directory.find(key, this.leafAt);
     this.leafAt = position;
-    const order = entries.compare(directory.firstAt(position), key, directory.matched);
-    this.matchedFirst = entries.matched;
-    if (order >= 0) return order === 0;
+    // The leaf is read before the key, so that the processor waits for both at once.
     const words = this.leafMemory(position);
     const leaf = this.leafStart(position);
     const shared = words[leaf + SHARED_AT];
+    const order = entries.compare(directory.firstAt(position), key, directory.matched);
+    this.matchedFirst = entries.matched;
+    if (order >= 0) return order === 0;
     if (this.matchedFirst < shared) {
       // The key comes after the first one and differs in what all keys of the leaf share: it comes after all of them.
       this.slotAt = words[leaf];
