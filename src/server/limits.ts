@@ -27,8 +27,6 @@ export const READ_INDEX_RETRY_MS = 500;
 export const SNAPSHOT_LOG_BYTES = 64 * 1024 * 1024;
 /** Entries kept behind a snapshot for slow followers are cut to this many bytes. */
 export const CATCHUP_LOG_BYTES = 16 * 1024 * 1024;
-/** Pause between two attempts to get space for the log on a full disk. */
-export const SPACE_RETRY_MS = 5000;
 /** Pause between two rounds of deleting old snapshots and log segments. */
 export const PURGE_INTERVAL_MS = 30_000;
 

@@ -568,7 +568,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.hub.tick(now);
     this.revoker.tick();
     this.revoker.tickCheckpoints();
-    if (this.space.tick(now, this.noSpaceAlarm.isKnown)) this.noSpaceAlarm.raise();
+    if (this.space.tick(this.noSpaceAlarm.isKnown)) this.noSpaceAlarm.raise();
     this.onFlush();
   }
 
