@@ -13,6 +13,8 @@ import {
   type Member,
   Metrics,
   type OutgoingSnapshot,
+  RECOMMENDED_QUOTA_BYTES_MAX,
+  RECOMMENDED_REQUEST_BYTES_MAX,
   type RunningMember,
   registerMetrics,
   Services,
@@ -193,6 +195,18 @@ function logStart(config: EtcdConfig, logger: ZapShapedLogger): void {
     "heartbeat-interval": `${config.heartbeatIntervalMs}ms`,
     "election-timeout": `${config.electionTimeoutMs}ms`,
   });
+  if (config.maxRequestBytes > RECOMMENDED_REQUEST_BYTES_MAX) {
+    logger.warn("exceeded recommended request limit", {
+      "max-request-bytes": config.maxRequestBytes,
+      "recommended-request-bytes": RECOMMENDED_REQUEST_BYTES_MAX,
+    });
+  }
+  if (config.quotaBackendBytes > RECOMMENDED_QUOTA_BYTES_MAX) {
+    logger.warn("quota exceeds the maximum value", {
+      "quota-size-bytes": config.quotaBackendBytes,
+      "quota-maximum-size-bytes": RECOMMENDED_QUOTA_BYTES_MAX,
+    });
+  }
   if (config.unsafeNoFsync) {
     logger.warn("fsync is off: a crash of the machine loses acknowledged writes", {
       flag: "unsafe-no-fsync",

@@ -6,7 +6,7 @@ export { HealthCounters, HttpApi, type HttpOptions } from "./api/http.js";
 export { Services } from "./api/services.js";
 export { CLUSTER_VERSION, ETCD_VERSION, type ServerConfig } from "./config.js";
 export type { Transport } from "./driver.js";
-export { GRPC_OVERHEAD_BYTES } from "./limits.js";
+export { GRPC_OVERHEAD_BYTES, RECOMMENDED_QUOTA_BYTES_MAX, RECOMMENDED_REQUEST_BYTES_MAX } from "./limits.js";
 export type { Member } from "./member.js";
 export type { AppliedHook } from "./member-metrics.js";
 export { Metrics } from "./metrics.js";
