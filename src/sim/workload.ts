@@ -38,14 +38,15 @@ export class Workload {
   put(key = this.key()): PutOp {
     const { random } = this;
     const ignoreValue = random.below(30) === 0;
+    const ignoreLease = random.below(20) === 0;
     return {
       type: "put",
       key,
       value: ignoreValue ? "" : this.value(),
-      lease: random.below(6) === 0 ? this.lease() : NO_LEASE,
+      lease: !ignoreLease && random.below(6) === 0 ? this.lease() : NO_LEASE,
       prevKv: random.below(4) === 0,
       ignoreValue,
-      ignoreLease: false,
+      ignoreLease,
     };
   }
 
