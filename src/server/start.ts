@@ -38,6 +38,8 @@ import { WatchOutlet } from "./watch-outlet.js";
 export interface StartBounds {
   readonly walSegmentBytes?: number;
   readonly watchQueueResponses?: number;
+  /** Watch responses above this size go out in fragments, to those who asked for them. */
+  readonly watchFragmentBytes?: number;
   readonly leaseCheckpointIntervalMs?: number;
 }
 
@@ -195,7 +197,7 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
   const hub = new WatchHub(store, {
     random: options.random,
     onReady: (stream) => outlet.onReady(stream),
-    fragmentBytes: config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
+    fragmentBytes: options.bounds?.watchFragmentBytes ?? config.maxRequestBytes + GRPC_OVERHEAD_BYTES,
     progressIntervalMs: config.watchProgressNotifyIntervalMs,
     queueResponsesMax: options.bounds?.watchQueueResponses,
   });

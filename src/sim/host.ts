@@ -99,6 +99,7 @@ export class Host {
       bounds: {
         walSegmentBytes: plan.walSegmentBytes,
         watchQueueResponses: plan.watchQueueResponses,
+        watchFragmentBytes: plan.watchFragmentBytes,
         leaseCheckpointIntervalMs: plan.leaseCheckpointIntervalMs,
       },
       appliedHook: {

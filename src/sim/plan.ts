@@ -68,6 +68,7 @@ export interface Plan {
   readonly leaseCheckpoints: boolean;
   readonly leaseCheckpointIntervalMs: number;
   readonly watchQueueResponses: number;
+  readonly watchFragmentBytes: number;
   readonly watchProgressIntervalMs: number;
   /** Responses are part of the compared results. */
   readonly comparesBodies: boolean;
@@ -146,7 +147,8 @@ export function drawPlan(seed: number, size = 1): Plan {
     mainThreadSync: random.below(2) === 0,
     leaseCheckpoints: random.below(3) === 0,
     leaseCheckpointIntervalMs: pick(random, [1000, 3000, 300_000]),
-    watchQueueResponses: pick(random, [2, 4, 16, 16_384]),
+    watchQueueResponses: pick(random, [8, 16, 64, 16_384]),
+    watchFragmentBytes: pick(random, [200, 1000, 2 * 1024 * 1024]),
     watchProgressIntervalMs: pick(random, [200, 1000, 5000]),
     comparesBodies: random.below(2) === 0,
     diskWriteMs: pick(random, [0.01, 0.05, 0.5]),

@@ -173,7 +173,7 @@ class KeepAliveStream implements StreamObserver {
         return this.member.linearizableRead(new KeepAliveRead(this));
       this.isCurrent = false;
       this.waiting.shift();
-      this.send(id, outcome === "not found" ? 0 : (lessor.lookup(id)?.ttl ?? 0));
+      this.send(id, outcome === "not found" ? 0 : outcome.ttl);
     }
     this.endIfDone();
   }
