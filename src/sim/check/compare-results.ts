@@ -6,7 +6,7 @@ import type { Kv, KvOp, RangeOp, RangeResult, Result, TxnOp, TxnResult } from ".
 import { sortKey } from "./model-range.js";
 
 /**
- * @param matching for a range: whether it may contain a record at all; needed only where the order is free
+ * Names the first difference between two results of `op`.
  * @returns undefined when they agree
  */
 export function difference(
