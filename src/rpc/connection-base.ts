@@ -47,6 +47,8 @@ export abstract class ConnectionBase implements GroupMember {
   protected readonly closedStreams = new ClosedStreams();
   /** The second in which the last byte came in. */
   protected receivedAt: number;
+  /** When the last chunk came, on the group's clock. */
+  receivedMs = 0;
   private state = STATE_OPEN;
   /** A chunk is being worked through: its end will flush. */
   private processing = false;
@@ -115,6 +117,7 @@ export abstract class ConnectionBase implements GroupMember {
     if (this.state !== STATE_OPEN) return this.discard(chunk.length);
     this.group.counters.socketBytesReceived += chunk.length;
     this.receivedAt = this.group.second;
+    this.receivedMs = this.group.clock.now();
     this.processing = true;
     this.readFrames(chunk);
     if (!this.stopped) this.onChunkEnd();

@@ -69,7 +69,7 @@ export class ServerCall extends GrpcStream {
   private readonly head: RequestHead;
   private readonly owner: ServerConnection;
   private headersSent = false;
-  /** On the server's clock; kept only if somebody measures the method. */
+  /** When the chunk that it began in was read, on the server's clock. */
   private readonly beganMs: number;
 
   constructor(owner: ServerConnection, id: number, method: Method, head: RequestHead) {
@@ -80,7 +80,7 @@ export class ServerCall extends GrpcStream {
     this.encoding = head.encoding;
     this.contentLeft = head.contentLength;
     this.openedAt = owner.group.second;
-    this.beganMs = method.timer === undefined ? 0 : owner.group.clock.now();
+    this.beganMs = owner.receivedMs;
   }
 
   /** Address of the client, as `host:port`. */
