@@ -256,6 +256,11 @@ export class RawNode {
     return this.raft.term;
   }
 
+  /** Entries up to this one are committed, as far as this member knows. */
+  get commitIndex(): number {
+    return this.raft.log.committed;
+  }
+
   basicStatus(): BasicStatus {
     return basicStatus(this.raft);
   }

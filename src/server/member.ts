@@ -351,11 +351,13 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   }
 
   /**
-   * Whether local state is linearizable right now, without asking anybody: this member is the only voter, leads, and has
-   * committed in this term, so everything that was ever acknowledged has been applied here.
+   * Whether local state is linearizable right now, without asking anybody: this member is the only voter, leads, has
+   * committed in this term, and has applied all that is committed, so everything that was ever acknowledged is in it. (A
+   * learner may have applied, and acknowledged, what this member still has to: it sends before its own write is done.)
    */
   get readableNow(): boolean {
-    return this.appliedTerm === this.term && this.isLeader && this.cluster.isAlone && !this.stopped;
+    if (this.appliedTerm !== this.term || !this.cluster.isAlone || this.stopped) return false;
+    return this.isLeader && this.appliedIndex >= this.driver.node.commitIndex;
   }
 
   linearizableRead(waiter: ReadWaiter): void {
