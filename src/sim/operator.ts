@@ -110,7 +110,11 @@ export class Operator {
     leader.running?.member.driver.schedule();
   }
 
-  /** Begins one change of the membership, unless one is under way or none is safe now. */
+  /**
+   * Begins one change of the membership, unless one is under way or none is safe now. Of two voters none is removed: if the
+   * other one dies before it hears that the change is committed, it waits for ever for a member that is gone (etcd's
+   * too).
+   */
   reconfigure(): void {
     const leader = this.cluster.leader;
     if (this.isChanging || this.isSettling || leader?.running === undefined) return;
@@ -121,7 +125,7 @@ export class Operator {
     const work =
       learners.length > 0
         ? this.promote(learners[0])
-        : voters.length >= VOTERS_MAX || (voters.length > 1 && this.random.below(2) === 0)
+        : voters.length >= VOTERS_MAX || (voters.length > 2 && this.random.below(2) === 0)
           ? this.remove(pick(this.random, voters))
           : this.grow();
     work.finally(() => {
