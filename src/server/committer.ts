@@ -1,10 +1,15 @@
-// Commits the backend: every interval, or earlier when many operations are pending. Applied index and term are written at
-// the start of every commit, whoever asked for it, so that they are always in the same transaction as the effects up to
-// them: after a crash the log is replayed from exactly there, and nothing is applied twice or skipped.
+// Commits the backend: every interval, or earlier when many operations are pending, or a few intervals later when hardly
+// any are: each commit syncs a file, which the log's syncs have to wait for, and the log can replay what is not
+// committed.
+//
+// Applied index and term are written at the start of every commit, whoever asked for it, so that they are always in the
+// same transaction as the effects up to them: after a crash the log is replayed from exactly there, and nothing is applied
+// twice or skipped.
 
 import type { Clock, Timer } from "#base";
 import type { StorageBackend } from "#storage";
 import type { Histogram } from "./histogram.js";
+import { COMMIT_INTERVALS_MAX, COMMIT_WORTHWHILE_OPS } from "./limits.js";
 import { mutations } from "./mutations.js";
 
 const CONSISTENT_INDEX = new TextEncoder().encode("consistent_index");
@@ -39,6 +44,7 @@ export class Committer {
   private timer: Timer | undefined;
   private stopped = false;
   private committing = false;
+  private intervalsWaited = 0;
   /** The backend is being replaced: what is known here of the applied index belongs to neither side. */
   private held = false;
   private savedIndex: number;
@@ -112,12 +118,16 @@ export class Committer {
   private tick(): void {
     if (this.stopped) return;
     this.timer = this.clock.setTimer(this.intervalMs, () => this.tick());
-    const dirty = this.backend.pendingWrites > 0 || this.appliedIndex !== this.savedIndex;
-    if (dirty && !this.committing) this.commitInBackground();
+    const pending = this.backend.pendingWrites;
+    if ((pending === 0 && this.appliedIndex === this.savedIndex) || this.committing) return;
+    this.intervalsWaited++;
+    if (pending >= COMMIT_WORTHWHILE_OPS || this.intervalsWaited >= COMMIT_INTERVALS_MAX)
+      this.commitInBackground();
   }
 
   private commitInBackground(): void {
     this.committing = true;
+    this.intervalsWaited = 0;
     this.commit().then(
       () => {
         this.committing = false;
