@@ -13,9 +13,16 @@ const wanted = join(root, "package-lock.json");
 
 if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(wanted).mtimeMs) {
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const done = spawnSync(npm, ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
+  // Not `npm ci`: it insists on lock entries for the optional binaries of every platform, and a registry that does not carry
+  // them all cannot have been asked for them. `install` takes the locked versions as well; nothing is saved.
+  const done = spawnSync(npm, ["install", "--no-save", "--no-audit", "--no-fund"], {
+    cwd: root,
+    stdio: "inherit",
+  });
   if (done.status !== 0) {
-    console.error("setup: npm ci failed; see its output above. A package registry must be reachable once.");
+    console.error(
+      "setup: npm install failed; see its output above. A package registry must be reachable once.",
+    );
     process.exit(done.status ?? 1);
   }
 }
