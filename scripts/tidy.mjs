@@ -44,7 +44,10 @@ function importTable() {
   const table = new Map();
   for (const line of lines.slice(start + 2)) {
     if (!line.startsWith("|")) break;
-    const [rooms, allowed] = line.split("|").slice(1, 3).map((cell) => cell.trim());
+    const [rooms, allowed] = line
+      .split("|")
+      .slice(1, 3)
+      .map((cell) => cell.trim());
     const may = new Set(allowed === "-" ? [] : allowed.split(",").map((word) => word.trim()));
     for (const room of rooms.split(",")) table.set(room.trim(), may);
   }
