@@ -9,7 +9,7 @@
 import type { Clock, Timer } from "#base";
 import type { StorageBackend } from "#storage";
 import type { Histogram } from "./histogram.js";
-import { COMMIT_INTERVALS_MAX, COMMIT_WORTHWHILE_OPS } from "./limits.js";
+import { COMMIT_INTERVALS_MAX, COMMIT_WORTHWHILE_BYTES, COMMIT_WORTHWHILE_OPS } from "./limits.js";
 import { mutations } from "./mutations.js";
 
 const CONSISTENT_INDEX = new TextEncoder().encode("consistent_index");
@@ -45,6 +45,8 @@ export class Committer {
   private stopped = false;
   private committing = false;
   private intervalsWaited = 0;
+  /** Bytes of the entries applied since the last commit began. */
+  private bytesApplied = 0;
   /** The backend is being replaced: what is known here of the applied index belongs to neither side. */
   private held = false;
   private savedIndex: number;
@@ -100,7 +102,8 @@ export class Committer {
   }
 
   /** To be called after each applied batch. */
-  onApplied(): void {
+  onApplied(bytes: number): void {
+    this.bytesApplied += bytes;
     if (this.backend.pendingWrites >= this.pendingMax && !this.committing) this.commitInBackground();
   }
 
@@ -121,17 +124,18 @@ export class Committer {
     const pending = this.backend.pendingWrites;
     if ((pending === 0 && this.appliedIndex === this.savedIndex) || this.committing) return;
     this.intervalsWaited++;
-    if (pending >= COMMIT_WORTHWHILE_OPS || this.intervalsWaited >= COMMIT_INTERVALS_MAX)
-      this.commitInBackground();
+    const isWorthwhile = pending >= COMMIT_WORTHWHILE_OPS || this.bytesApplied >= COMMIT_WORTHWHILE_BYTES;
+    if (isWorthwhile || this.intervalsWaited >= COMMIT_INTERVALS_MAX) this.commitInBackground();
   }
 
   private commitInBackground(): void {
     this.committing = true;
     this.intervalsWaited = 0;
+    this.bytesApplied = 0;
     this.commit().then(
       () => {
         this.committing = false;
-        if (!this.stopped) this.onApplied();
+        if (!this.stopped) this.onApplied(0);
       },
       (error: unknown) => {
         this.committing = false;

@@ -416,8 +416,10 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.committer.appliedTerm = last.term;
     this.noteSlowApply(began, entries.length);
     this.reads.onApplied(last.index);
-    this.committer.onApplied();
-    this.snapshots.onApplied(entries);
+    let bytes = 0;
+    for (const entry of entries) bytes += entry.data.length;
+    this.committer.onApplied(bytes);
+    this.snapshots.onApplied(last.index, bytes);
   }
 
   private applyEntry(entry: Entry): void {
