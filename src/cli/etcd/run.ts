@@ -8,14 +8,16 @@ const STOP_MS_MAX = 30_000;
 
 export async function runMember(config: EtcdConfig, logger: ZapShapedLogger): Promise<void> {
   endOnDefects(logger);
-  const etcd = await startOrExit(config, logger);
   let stopping = false;
+  // In place before the member says that it is ready; a signal that comes earlier waits for the start to end.
+  const starting = startOrExit(config, logger);
   const stopBy = (signal: NodeJS.Signals): void => {
     if (stopping) return;
     stopping = true;
     logger.info("received signal; shutting down", { signal: GO_SIGNAL_NAMES[signal] ?? signal });
     setTimeout(() => process.kill(process.pid, "SIGKILL"), STOP_MS_MAX).unref();
-    etcd.stop().then(
+    const stopped = starting.then((etcd) => etcd.stop());
+    stopped.then(
       () => raise(signal),
       (error: unknown) => {
         logger.error("failed to stop cleanly", { error });
@@ -25,6 +27,7 @@ export async function runMember(config: EtcdConfig, logger: ZapShapedLogger): Pr
   };
   process.on("SIGTERM", stopBy);
   process.on("SIGINT", stopBy);
+  await starting;
 
   function raise(signal: NodeJS.Signals): void {
     process.removeListener("SIGTERM", stopBy);
