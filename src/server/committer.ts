@@ -1,15 +1,10 @@
-// Commits the backend: every interval, or earlier when many operations are pending, or a few intervals later when hardly
-// any are: each commit syncs a file, which the log's syncs have to wait for, and the log can replay what is not
-// committed.
-//
-// Applied index and term are written at the start of every commit, whoever asked for it, so that they are always in the
-// same transaction as the effects up to them: after a crash the log is replayed from exactly there, and nothing is applied
-// twice or skipped.
+// Commits the backend: every interval, or earlier when many operations are pending. Applied index and term are written at
+// the start of every commit, whoever asked for it, so that they are always in the same transaction as the effects up to
+// them: after a crash the log is replayed from exactly there, and nothing is applied twice or skipped.
 
 import type { Clock, Timer } from "#base";
 import type { StorageBackend } from "#storage";
 import type { Histogram } from "./histogram.js";
-import { COMMIT_INTERVALS_MAX, COMMIT_WORTHWHILE_BYTES, COMMIT_WORTHWHILE_OPS } from "./limits.js";
 import { mutations } from "./mutations.js";
 
 const CONSISTENT_INDEX = new TextEncoder().encode("consistent_index");
@@ -44,9 +39,6 @@ export class Committer {
   private timer: Timer | undefined;
   private stopped = false;
   private committing = false;
-  private intervalsWaited = 0;
-  /** Bytes of the entries applied since the last commit began. */
-  private bytesApplied = 0;
   /** The backend is being replaced: what is known here of the applied index belongs to neither side. */
   private held = false;
   private savedIndex: number;
@@ -102,8 +94,7 @@ export class Committer {
   }
 
   /** To be called after each applied batch. */
-  onApplied(bytes: number): void {
-    this.bytesApplied += bytes;
+  onApplied(): void {
     if (this.backend.pendingWrites >= this.pendingMax && !this.committing) this.commitInBackground();
   }
 
@@ -121,21 +112,16 @@ export class Committer {
   private tick(): void {
     if (this.stopped) return;
     this.timer = this.clock.setTimer(this.intervalMs, () => this.tick());
-    const pending = this.backend.pendingWrites;
-    if ((pending === 0 && this.appliedIndex === this.savedIndex) || this.committing) return;
-    this.intervalsWaited++;
-    const isWorthwhile = pending >= COMMIT_WORTHWHILE_OPS || this.bytesApplied >= COMMIT_WORTHWHILE_BYTES;
-    if (isWorthwhile || this.intervalsWaited >= COMMIT_INTERVALS_MAX) this.commitInBackground();
+    const dirty = this.backend.pendingWrites > 0 || this.appliedIndex !== this.savedIndex;
+    if (dirty && !this.committing) this.commitInBackground();
   }
 
   private commitInBackground(): void {
     this.committing = true;
-    this.intervalsWaited = 0;
-    this.bytesApplied = 0;
     this.commit().then(
       () => {
         this.committing = false;
-        if (!this.stopped) this.onApplied(0);
+        if (!this.stopped) this.onApplied();
       },
       (error: unknown) => {
         this.committing = false;

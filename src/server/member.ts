@@ -416,10 +416,8 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.committer.appliedTerm = last.term;
     this.noteSlowApply(began, entries.length);
     this.reads.onApplied(last.index);
-    let bytes = 0;
-    for (const entry of entries) bytes += entry.data.length;
-    this.committer.onApplied(bytes);
-    this.snapshots.onApplied(last.index, bytes);
+    this.committer.onApplied();
+    this.snapshots.onApplied(entries);
   }
 
   private applyEntry(entry: Entry): void {

@@ -11,7 +11,7 @@
 // followers are bounded both ways too.
 
 import type { Clock, Logger, Timer } from "#base";
-import type { ConfState, HardState, Snapshot } from "#proto";
+import type { ConfState, Entry, HardState, Snapshot } from "#proto";
 import type { MemoryLogStorage } from "#raft";
 import { type Snapshotter, type StorageBackend, type Wal, WalSnapshot } from "#storage";
 import type { Committer } from "./committer.js";
@@ -63,8 +63,9 @@ export class RaftSnapshots {
   }
 
   /** Takes a snapshot when one is due; to be called after each applied batch. */
-  onApplied(index: number, bytes: number): void {
-    this.bytesSince += bytes;
+  onApplied(entries: readonly Entry[]): void {
+    for (const entry of entries) this.bytesSince += entry.data.length;
+    const index = entries[entries.length - 1].index;
     const due = index - this.lastIndex >= this.parts.snapshotCount || this.bytesSince >= SNAPSHOT_LOG_BYTES;
     if (!due || this.work !== undefined || this.stopped) return;
     this.work = this.take(index).then(
