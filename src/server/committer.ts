@@ -1,11 +1,24 @@
-// Commits the backend: every interval, or earlier when many operations are pending. Applied index and term are written at
-// the start of every commit, whoever asked for it, so that they are always in the same transaction as the effects up to
-// them: after a crash the log is replayed from exactly there, and nothing is applied twice or skipped.
+// Commits the backend: every interval, or earlier when many operations are pending.
+//
+// Unless the interval was chosen, a commit of hardly anything waits some intervals for more. Each commit syncs a file, and
+// the log's syncs, which clients wait for, stand behind it in the disk's queue; the log has everything that is not
+// committed. Not when much of the quota is used: it looks at a size that only commits move.
+//
+// Applied index and term are written at the start of every commit, whoever asked for it, so that they are always in the
+// same transaction as the effects up to them: after a crash the log is replayed from exactly there, and nothing is applied
+// twice or skipped.
 
 import type { Clock, Timer } from "#base";
 import type { StorageBackend } from "#storage";
 import type { Histogram } from "./histogram.js";
+import {
+  COMMIT_INTERVAL_MS,
+  COMMIT_INTERVALS_MAX,
+  COMMIT_WORTHWHILE_BYTES,
+  COMMIT_WORTHWHILE_OPS,
+} from "./limits.js";
 import { mutations } from "./mutations.js";
+import type { Quota } from "./quota.js";
 
 const CONSISTENT_INDEX = new TextEncoder().encode("consistent_index");
 const TERM = new TextEncoder().encode("term");
@@ -33,12 +46,16 @@ export class Committer {
   private readonly backend: StorageBackend;
   private readonly clock: Clock;
   private readonly intervalMs: number;
+  private readonly isIntervalChosen: boolean;
+  private readonly quota: Quota;
   private readonly pendingMax: number;
   private readonly durations: Histogram;
   private readonly fatal: (error: unknown) => void;
   private timer: Timer | undefined;
   private stopped = false;
   private committing = false;
+  /** Intervals for which the present content has waited to be committed. */
+  private intervalsWaited = 0;
   /** The backend is being replaced: what is known here of the applied index belongs to neither side. */
   private held = false;
   private savedIndex: number;
@@ -51,7 +68,9 @@ export class Committer {
   constructor(parts: {
     backend: StorageBackend;
     clock: Clock;
+    /** Milliseconds; 0 leaves the choice to the committer. */
     intervalMs: number;
+    quota: Quota;
     /** Operations that start a commit before the interval is over. */
     pendingMax: number;
     durations: Histogram;
@@ -59,7 +78,9 @@ export class Committer {
   }) {
     this.backend = parts.backend;
     this.clock = parts.clock;
-    this.intervalMs = parts.intervalMs;
+    this.isIntervalChosen = parts.intervalMs > 0;
+    this.intervalMs = this.isIntervalChosen ? parts.intervalMs : COMMIT_INTERVAL_MS;
+    this.quota = parts.quota;
     this.pendingMax = parts.pendingMax;
     this.durations = parts.durations;
     this.fatal = parts.fatal;
@@ -113,11 +134,21 @@ export class Committer {
     if (this.stopped) return;
     this.timer = this.clock.setTimer(this.intervalMs, () => this.tick());
     const dirty = this.backend.pendingWrites > 0 || this.appliedIndex !== this.savedIndex;
-    if (dirty && !this.committing) this.commitInBackground();
+    if (!dirty || this.committing) return;
+    this.intervalsWaited++;
+    if (!this.mayWait()) this.commitInBackground();
+  }
+
+  private mayWait(): boolean {
+    if (this.isIntervalChosen || this.intervalsWaited >= COMMIT_INTERVALS_MAX || this.quota.isHalfUsed)
+      return false;
+    const { pendingWrites, pendingBytes } = this.backend;
+    return pendingWrites < COMMIT_WORTHWHILE_OPS && pendingBytes < COMMIT_WORTHWHILE_BYTES;
   }
 
   private commitInBackground(): void {
     this.committing = true;
+    this.intervalsWaited = 0;
     this.commit().then(
       () => {
         this.committing = false;

@@ -16,6 +16,7 @@ export interface ServerConfig {
   readonly initialElectionTickAdvance: boolean;
   readonly preVote: boolean;
   readonly quotaBackendBytes: number;
+  /** 0 leaves it to the committer. */
   readonly backendBatchIntervalMs: number;
   readonly backendBatchLimit: number;
   readonly maxTxnOps: number;

@@ -34,6 +34,12 @@ export const PURGE_INTERVAL_MS = 30_000;
 export const PROPOSAL_BATCH_BYTES_MAX = 8 * 1024 * 1024;
 /** Log writes run on the main thread while their recent average stays below this; a slower disk gets a thread. */
 export const QUICK_SYNC_MS = 1;
+/** Time between two commits of the backend, unless configured. */
+export const COMMIT_INTERVAL_MS = 100;
+/** With less than this pending, a commit waits for more, up to so many intervals. */
+export const COMMIT_WORTHWHILE_OPS = 1000;
+export const COMMIT_WORTHWHILE_BYTES = 1024 * 1024;
+export const COMMIT_INTERVALS_MAX = 10;
 /** Backend operations that may await their commit before proposals are refused. */
 export const BACKEND_BACKLOG_MAX = 200_000;
 

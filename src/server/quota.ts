@@ -20,6 +20,11 @@ export class Quota {
     return Number.isFinite(this.bytes) ? this.bytes : 0;
   }
 
+  /** Whether at least half of the quota is on disk. */
+  get isHalfUsed(): boolean {
+    return this.sizeOnDisk() * 2 >= this.bytes;
+  }
+
   /** Whether a write of this estimated cost would pass the quota. */
   exceededBy(cost: number): boolean {
     return cost > 0 && this.sizeOnDisk() + cost > this.bytes;

@@ -202,10 +202,12 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     queueResponsesMax: options.bounds?.watchQueueResponses,
   });
   store.events = { onEvents: (batch: EventBatch) => hub.notify(batch) };
+  const quota = new Quota(config.quotaBackendBytes, () => backend.sizeOnDisk());
   const committer = new Committer({
     backend,
     clock,
     intervalMs: config.backendBatchIntervalMs,
+    quota,
     pendingMax: config.backendBatchLimit,
     durations: metrics.backendCommit,
     fatal: (error) => fatal.report(error),
@@ -237,7 +239,7 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     hub,
     outlet,
     alarms,
-    quota: new Quota(config.quotaBackendBytes, () => backend.sizeOnDisk()),
+    quota,
     cluster,
     node,
     storage,

@@ -141,7 +141,7 @@ export function drawPlan(seed: number, size = 1): Plan {
     compactionBatchLimit: pick(random, [1, 5, 20, 1000]),
     compactionSleepIntervalMs: pick(random, [1, 10, 20]),
     quotaBytes: random.below(8) === 0 ? 48 * 1024 + random.below(64 * 1024) : 0,
-    backendBatchIntervalMs: pick(random, [20, 100, 100, 500]),
+    backendBatchIntervalMs: pick(random, [20, 0, 100, 500]),
     backendBatchLimit: pick(random, [10, 1000, 10_000]),
     walSegmentBytes: pick(random, [8, 32, 128]) * 1024,
     mainThreadSync: random.below(2) === 0,

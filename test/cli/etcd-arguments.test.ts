@@ -166,7 +166,7 @@ describe("etcd's arguments make the configuration", () => {
     ]);
     expect([config.snapshotCount, config.quotaBackendBytes]).toEqual([10_000, 2 ** 31]);
     expect([config.backendBatchLimit, config.compactionBatchLimit, config.backendBatchIntervalMs]).toEqual([
-      10_000, 1000, 100,
+      10_000, 1000, 0,
     ]);
     expect(config.watchProgressNotifyIntervalMs).toBe(100);
   });

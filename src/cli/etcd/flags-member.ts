@@ -188,9 +188,9 @@ export const MEMBER: readonly EtcdFlag[] = [
     group: "Member",
     type: "duration",
     default: 0,
-    help: "Longest time between two commits of the backend; 0: 100ms.",
+    help: "Longest time between two commits of the backend; 0: 100ms, up to 1s while little is pending.",
     apply: (c, v) => {
-      c.backendBatchIntervalMs = orDefault(ms(v), 100);
+      c.backendBatchIntervalMs = ms(v);
     },
   },
   {

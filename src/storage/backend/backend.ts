@@ -86,6 +86,8 @@ export interface StorageBackend extends Backend {
   beforeCommit: () => void;
   /** Operations since the last call of `commit`. */
   readonly pendingWrites: number;
+  /** The memory that they take, in bytes. */
+  readonly pendingBytes: number;
   /**
    * Makes everything written before the call durable in one atomic transaction, off the main thread. Writes made
    * meanwhile belong to a later one. Rejects with a DiskError when the disk refused (what was pending stays pending and

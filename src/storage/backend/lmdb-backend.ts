@@ -118,6 +118,10 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
     return this.pending.active.count;
   }
 
+  get pendingBytes(): number {
+    return this.pending.active.bytes;
+  }
+
   appendRevision(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
     if (main < this.lastMain || (main === this.lastMain && sub <= this.lastSub)) {
       panic("revision appended out of order", { main, sub, lastMain: this.lastMain, lastSub: this.lastSub });

@@ -68,6 +68,10 @@ export class MemoryBackend implements StorageBackend {
     return this.count;
   }
 
+  get pendingBytes(): number {
+    return this.log?.bytes ?? 0;
+  }
+
   appendRevision(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
     this.revisions.append(main, sub, tombstone, value);
     this.log?.appendRevision(main, sub, tombstone, value);
