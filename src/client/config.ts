@@ -1,5 +1,5 @@
-// What a client can be told. Defaults are those of etcd's own client library (behaviours O and P of its documentation):
-// 100 tries of a read, 25 ms between rounds over the endpoints with 10 % jitter, 2 MiB out, 2 GiB in.
+// What a client can be told. Defaults are those of etcd's own client library: 100 tries of a read, 25 ms
+// between rounds over the endpoints with 10 % jitter, 2 MiB out, 2 GiB in.
 
 import type { Connector } from "./transport.js";
 

@@ -1,7 +1,7 @@
-// Compaction (C 40-47). `compact` only decides: from then on reads below the revision are refused, and the decision is
-// on its way to disk. The deleting is done by `step`, called by the driver with pauses and commits in between: first
+// Compaction. `compact` only decides: from then on reads below the revision are refused, and the decision is on its
+// way to disk. The deleting is done by `step`, called by the driver with pauses and commits in between: first
 // the key index, key by key, then the revision log, record by record from its start, deleting what the index does not
-// keep. On the way the log is hashed as it was before, for the comparison of members (J 138).
+// keep. On the way the log is hashed as it was before, for the comparison of members.
 //
 // What stays: per key the newest revision <= R, if that is a put; every tombstone exactly at R, since a watch that
 // starts at R needs it; everything newer than R.

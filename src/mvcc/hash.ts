@@ -1,6 +1,6 @@
-// HashKV (J 138, 139): a CRC-32C over the revision log up to a revision, by which members find out that they differ.
-// It must agree with etcd's to the byte. It starts with the bucket's name, "key", and takes in key and value of every
-// record with main <= R, in order. Of the records at or below the compaction revision C only those count that a read at
+// HashKV: a CRC-32C over the revision log up to a revision, by which members find out that they differ. It must agree
+// with etcd's to the byte. It starts with the bucket's name, "key", and takes in key and value of every record with
+// main <= R, in order. Of the records at or below the compaction revision C only those count that a read at
 // R would find, because the rest may or may not be deleted already on this member. If there is none of that kind, etcd
 // counts all that it has; once its compaction is done, these are the records that a read at C would find, so we count
 // those. A tombstone exactly at C never counts: old etcd versions delete it.

@@ -1,13 +1,13 @@
-// The key index: every key that has any revision left, in memory, with all its revisions (behaviours A 6). Values are
-// in the backend under their revision; the index says which revision a key had when.
+// The key index: every key that has any revision left, in memory, with all its revisions. Values are in
+// the backend under their revision; the index says which revision a key had when.
 //
 // Five parts: `KeyEntries` (a block of memory per key with its bytes and newest revision), `KeyHistory` (older
 // revisions), `KeyTable` (exact lookup), `OrderedKeys` (ranges and counts), `LeaseSlots` (lease per key). This class
 // keeps them in step. Invariants: a key is in the ordered keys as long as it has an entry; revisions of a key ascend;
 // `liveKeys` and the leaf counts of the ordered keys are what a walk over all entries would find.
 //
-// Compaction at R keeps, per key, the newest revision <= R unless that is a tombstone older than R, and all newer ones
-// (C 41). Nothing that a read at R or later can see changes, so it can go key by key while requests run.
+// Compaction at R keeps, per key, the newest revision <= R unless that is a tombstone older than R, and all newer
+// ones. Nothing that a read at R or later can see changes, so it can go key by key while requests run.
 
 import { panic } from "#base";
 import { type LeaseId, NO_LEASE } from "#proto";

@@ -1,5 +1,5 @@
-// What a write may add to the database, as etcd estimates it before proposing (I 132). An estimate only: a put counts
-// its key and value and a fixed overhead; everything that frees space costs nothing.
+// What a write may add to the database, as etcd estimates it before proposing. An estimate only: a put counts its key
+// and value and a fixed overhead; everything that frees space costs nothing.
 
 import { PutRequest, type RequestOp, TxnRequest } from "#proto";
 

@@ -1,6 +1,6 @@
-// RangeStream (A 19): a range in several messages, all of the revision at which the first was read. The size of the
-// next message follows from the last one's: ten keys at first, then twice or half as many until messages are about as
-// large as a request may be.
+// RangeStream: a range in several messages, all of the revision at which the first was read. The size of the next
+// message follows from the last one's: ten keys at first, then twice or half as many until messages are about as large
+// as a request may be.
 //
 // Unlike a Range, which pins its revision, a stream lives as long as its client is slow. It is not worth holding back
 // compaction for: a stream that compaction overtakes ends with the Compacted error, as etcd's does.

@@ -1,6 +1,6 @@
-// Range: the keys of [key, range_end) as they were at one revision (behaviours A). Results go straight into a
-// RangeResponse body: stored KeyValue bytes are spliced in, never decoded, and keys_only is answered from the index
-// alone. A read can be taken in steps, so that a range of a million keys does not hold up everybody else.
+// Range: the keys of [key, range_end) as they were at one revision. Results go straight into a RangeResponse
+// body: stored KeyValue bytes are spliced in, never decoded, and keys_only is answered from the index alone. A read can
+// be taken in steps, so that a range of a million keys does not hold up everybody else.
 //
 // A read in steps keeps to the revision at which it began. Writes in between do not show, because they are newer. A
 // compaction past that revision takes effect for new requests at once, but what it would delete stays until this read
@@ -278,7 +278,7 @@ export class RangeReader implements Pin {
   }
 }
 
-/** The exclusive end of a range, undefined for "up to the last key" (A 10). */
+/** The exclusive end of a range. A range_end of "\0" asks for all keys from `key` on: undefined. */
 export function endOf(key: Uint8Array, rangeEnd: Uint8Array): Uint8Array | undefined {
   if (rangeEnd.length === 0) return successorOf(key);
   return rangeEnd.length === 1 && rangeEnd[0] === 0 ? undefined : rangeEnd;

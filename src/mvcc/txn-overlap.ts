@@ -1,5 +1,5 @@
-// A branch of a transaction may not put a key twice, nor put a key that it also deletes (B 30): the outcome would
-// depend on the order of operations within one revision. The success and the failure list are looked at separately.
+// A branch of a transaction may not put a key twice, nor put a key that it also deletes: the outcome would depend on
+// the order of operations within one revision. The success and the failure list are looked at separately.
 //
 // The rule is etcd's, order and all. For one list: first its own deletes are collected. Then its nested transactions,
 // one after the other: the puts of both branches are checked against the puts and deletes collected so far, then

@@ -1,4 +1,4 @@
-// Transactions (B 26-35). Three passes over the request, and only the last one writes:
+// Transactions. Three passes over the request, and only the last one writes:
 //
 //   1. decide: every comparison, those of nested transactions on the chosen path too, against the state before the
 //      whole transaction. The decisions are kept in the order in which execution will ask for them.
@@ -143,7 +143,8 @@ export class TxnRunner {
     return req.revision < this.state.compactedRevision ? ErrCompacted : undefined;
   }
 
-  /** What a put is refused for when it is applied (B 22, B 24). @param found `index.find(req.key)` */
+  /** A put is refused when it is applied for an unknown lease, or to keep the value or lease of a missing key.
+   *  @param found `index.find(req.key)` */
   checkPut(req: PutRequest, found: number): RpcError | undefined {
     if (req.lease !== NO_LEASE && !this.leases.exists(req.lease)) return ErrLeaseNotFound;
     if ((req.ignoreValue || req.ignoreLease) && !this.state.index.isLive(found)) return ErrKeyNotFound;
@@ -228,7 +229,7 @@ function isTxn(op: RequestOp): op is TxnRequest {
   );
 }
 
-/** A missing key has no value that could be compared; its numbers are all 0 (B 27). */
+/** A missing key has no value that could be compared; its numbers are all 0. */
 function holdsForMissing(compare: Compare): boolean {
   switch (compare.target) {
     case CompareTarget.Value:
@@ -260,7 +261,7 @@ function outcome(compare: Compare, order: number): boolean {
   }
 }
 
-// A target without its own union field compares with zero (B 28). The field numbers are those of Compare.target_union.
+// A target without its own union field compares with zero. The field numbers are those of Compare.target_union.
 
 function wantedNumber(compare: Compare): number {
   switch (compare.target) {
@@ -290,7 +291,7 @@ export function isTxnReadOnly(req: TxnRequest): boolean {
   return req.success.every(isRange) && req.failure.every(isRange);
 }
 
-/** True if no part of the transaction needs the leader: all of it are serializable ranges (B 32). */
+/** True if no part of the transaction needs the leader: all of it are serializable ranges. */
 export function isTxnSerializable(req: TxnRequest): boolean {
   return req.success.every(isSerializableRange) && req.failure.every(isSerializableRange);
 }

@@ -1,5 +1,6 @@
-// What is refused before it is proposed (errors.md §4, in that order). Pure functions of the request: every member
-// would decide the same, so only the member that the client talks to looks.
+// What is refused before it is proposed, in the order in which etcd checks: a request with two faults gets the same
+// error from both. Pure functions of the request: every member would decide the same, so only the member that the
+// client talks to looks.
 
 import {
   type Compare,

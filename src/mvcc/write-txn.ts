@@ -1,6 +1,6 @@
-// One revision in the making: puts and deletes that share a main revision and take sub revisions in order (A 1). A
-// revision that changed nothing does not exist (A 2). Nothing here can fail: whatever may be refused was checked
-// before the first write.
+// One revision in the making: puts and deletes that share a main revision and take sub revisions in order. A
+// revision that changed nothing does not exist. Nothing here can fail: whatever may be refused was checked before the
+// first write.
 //
 // Order within a change: the old record is read before the index forgets where it is; the index is changed; the record
 // is appended; the lease learns of the key. The events of the revision go to the watchers when it is complete.
@@ -56,7 +56,7 @@ export class WriteTxn {
     this.changes = 0;
   }
 
-  /** The revision that reads see at this point (A 3). */
+  /** The revision that reads see at this point: with what was written so far, within the same transaction too. */
   get readRevision(): number {
     return this.changes > 0 ? this.main : this.main - 1;
   }
