@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Fails the build when the house rules are broken: the import table of ARCHITECTURE.md, what pure rooms must not touch,
-// sizes (the exceptions below may only shrink), files that nothing reaches, and leftover notes to self.
+// test code in what is published, sizes (the exceptions below may only shrink), files that nothing reaches, and leftover
+// notes to self.
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -23,7 +24,9 @@ const PURE_BANS = [
   [/(?<![.\w])async\s+(function\b|\w+\s*\(|\()|\bawait\b|\bPromise\b/, "is asynchronous"],
 ];
 /** Rooms that may touch the file system directly. */
-const MAY_USE_FS = new Set(["storage", "embed", "cli"]);
+const MAY_USE_FS = new Set(["storage", "embed", "cli", "testing"]);
+/** Tests and what only tests use. tsconfig.build.json leaves the same files out. */
+const TEST_CODE = /\.test\.ts$|\/testkit\.ts$|\/testing\//;
 /** Entry files: run by path, so nothing imports them. */
 const ENTRY = /(^|\/)(index|main|[\w-]*worker)\.ts$/;
 
@@ -77,17 +80,20 @@ for (const path of sources) {
   const room = name.split("/")[1];
   const text = readFileSync(path, "utf8");
   const isTest = path.endsWith(".test.ts");
+  const isPublished = !TEST_CODE.test(name);
   const code = codeOf(text);
   if (!table.has(room)) problems.push(`${name}: room "${room}" is not in the import table`);
   for (const [, specifier] of code.matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)) {
     if (specifier.startsWith(".")) {
       const target = resolve(dirname(path), specifier.replace(/\.js$/, ".ts"));
       imported.add(target);
+      if (isPublished && TEST_CODE.test(target)) problems.push(`${name}: imports test code: ${specifier}`);
       if (relative(join(root, "src", room), target).startsWith("..") && !isTest)
         problems.push(`${name}: reaches into another room by path: ${specifier}`);
     } else if (specifier.startsWith("#")) {
       const other = specifier.slice(1);
       if (other.includes("/")) problems.push(`${name}: imports deeper than a room: ${specifier}`);
+      else if (other === "testing" && !isPublished) continue;
       else if (!isTest && other !== room && !table.get(room)?.has(other))
         problems.push(`${name}: ${room} may not import ${specifier}`);
     } else if (!isTest && /^node:fs/.test(specifier) && !MAY_USE_FS.has(room)) {

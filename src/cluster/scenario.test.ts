@@ -1,12 +1,12 @@
-// Runs the scenario files in testdata against the membership. A scenario is blocks of commands, `----`, the expected
-// output, separated by blank lines. REWRITE=1 writes what came out instead of comparing.
+// Runs the scenario files in testdata against the membership.
 
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { utf8Text } from "#base";
 import { ConfChange, ConfChangeType, type RpcError } from "#proto";
+import { type CommandTable, runCommand, testScenarios } from "#testing";
 import {
   addError,
   bootstrapContext,
@@ -58,7 +58,7 @@ class Session {
   /** Names that a scenario gives to ids. */
   private readonly ids = new Map<string, bigint>();
   private readonly active = new Map<bigint, number>();
-  private readonly commands: Readonly<Record<string, (args: string[]) => string>> = {
+  private readonly commands: CommandTable = {
     bootstrap: ([cluster, token]) => this.bootstrap(cluster, token ?? "etcd-cluster"),
     members: ([cluster]) =>
       this.initial(cluster, "etcd-cluster")
@@ -101,10 +101,7 @@ class Session {
   };
 
   run(line: string): string {
-    const [name, ...args] = line.split(/\s+/);
-    const command = this.commands[name];
-    if (command === undefined) throw new Error(`unknown command: ${line}`);
-    return command(args);
+    return runCommand(this.commands, line);
   }
 
   private id(name: string): bigint {
@@ -228,35 +225,7 @@ class Session {
   }
 }
 
-/** The scenario with the output that really came. */
-function replay(text: string): string {
-  const session = new Session();
-  const replayed = text
-    .trimEnd()
-    .split(/\n{2,}/)
-    .map((block) => {
-      const commands = block.split("\n----")[0].split("\n");
-      const output = commands
-        .filter((line) => !line.startsWith("#"))
-        .map((line) => session.run(line))
-        .filter((line) => line !== "");
-      return output.length === 0 ? commands.join("\n") : `${commands.join("\n")}\n----\n${output.join("\n")}`;
-    });
-  return `${replayed.join("\n\n")}\n`;
-}
-
-describe("scenarios", () => {
-  for (const name of readdirSync(DATA).sort()) {
-    if (!name.endsWith(".txt")) continue;
-    test(name, () => {
-      const path = join(DATA, name);
-      const text = readFileSync(path, "utf8");
-      const replayed = replay(text);
-      if (process.env["REWRITE"] === "1") writeFileSync(path, replayed);
-      else expect(replayed).toBe(text);
-    });
-  }
-});
+testScenarios(DATA, () => new Session());
 
 test("reads the membership out of a snapshot that etcd 3.5.30 wrote", () => {
   const state = decodeV2Store(readFileSync(join(DATA, "v2-store-3.5.30.json")));

@@ -1,20 +1,15 @@
-// Runs the scenario files in testdata against a lessor. A scenario is blocks of commands, `----`, the expected output,
-// separated by blank lines. REWRITE=1 writes what came out instead of comparing.
+// Runs the scenario files in testdata against a lessor.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, test } from "vitest";
 import { printable, utf8 } from "#base";
+import { type CommandTable, runCommand, testScenarios } from "#testing";
 import { Lessor, leaseIdOf, ttlSecondsMin } from "./index.js";
 import { MemoryLeases } from "./testkit.js";
-
-const DATA = join(import.meta.dirname, "testdata");
 
 class Session {
   private readonly backend = new MemoryLeases();
   private lessor = this.create(false);
   private nowMs = 0;
-  private readonly commands: Readonly<Record<string, (args: string[]) => string>> = {
+  private readonly commands: CommandTable = {
     lessor: (args) => this.configure(args),
     grant: ([id, ttl]) => this.grant(BigInt(id), Number(ttl)),
     "grant-many": ([count, ttl]) => this.grantMany(Number(count), Number(ttl)),
@@ -41,10 +36,7 @@ class Session {
   };
 
   run(line: string): string {
-    const [name, ...args] = line.split(/\s+/);
-    const command = this.commands[name];
-    if (command === undefined) throw new Error(`unknown command: ${line}`);
-    return command(args);
+    return runCommand(this.commands, line);
   }
 
   private create(checkpoints: boolean): Lessor {
@@ -143,31 +135,4 @@ class Session {
   }
 }
 
-/** The scenario with the output that really came. */
-function replay(text: string): string {
-  const session = new Session();
-  const replayed = text
-    .trimEnd()
-    .split(/\n{2,}/)
-    .map((block) => {
-      const commands = block.split("\n----")[0].split("\n");
-      const output = commands
-        .filter((line) => !line.startsWith("#"))
-        .map((line) => session.run(line))
-        .filter((line) => line !== "");
-      return output.length === 0 ? commands.join("\n") : `${commands.join("\n")}\n----\n${output.join("\n")}`;
-    });
-  return `${replayed.join("\n\n")}\n`;
-}
-
-describe("scenarios", () => {
-  for (const name of readdirSync(DATA).sort()) {
-    test(name, () => {
-      const path = join(DATA, name);
-      const text = readFileSync(path, "utf8");
-      const replayed = replay(text);
-      if (process.env["REWRITE"] === "1") writeFileSync(path, replayed);
-      else expect(replayed).toBe(text);
-    });
-  }
-});
+testScenarios(`${import.meta.dirname}/testdata`, () => new Session());

@@ -1,6 +1,5 @@
 // Scenarios: small clusters driven command by command, with every message and every Ready printed and compared with the
-// text beside the command (testdata/*.txt). A file is a list of blocks: comments, commands, `----`, output, empty line.
-// REWRITE=1 writes the output that the code produces; then the diff is to be read against the paper.
+// text beside the command (testdata/*.txt). After a REWRITE=1 the diff is to be read against the paper.
 //
 //   cluster voters=1,2,3 [learners=4] [prevote] [checkquorum] [async] [lease] [stepdown] [noforward] [novalidation]
 //           [inflight=N] [inflight-bytes=N] [message-bytes=N] [uncommitted=N] [applying=N]    all members, empty logs
@@ -16,8 +15,6 @@
 //   compact 1 INDEX [keep=K]    snapshot at INDEX; keeps K entries before it | crash 1 | restart 1
 //   status [1] | log 1 | progress 1 | applied 1 | config 1
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { expect, test } from "vitest";
 import { Panic, type Random, utf8, utf8Text } from "#base";
 import {
   ConfChange,
@@ -34,6 +31,7 @@ import {
   RaftMessage,
   Snapshot,
 } from "#proto";
+import { type ScenarioSession, testScenarios } from "#testing";
 import {
   APPEND_THREAD,
   APPLY_THREAD,
@@ -47,8 +45,6 @@ import {
   STEP_RESULT_TEXTS,
   type StepResult,
 } from "./index.js";
-
-const DIRECTORY = new URL("./testdata/", import.meta.url);
 
 class Member {
   readonly storage = new MemoryLogStorage();
@@ -112,7 +108,7 @@ class Member {
   }
 }
 
-class World {
+class World implements ScenarioSession {
   private readonly members = new Map<MemberId, Member>();
   private network: RaftMessage[] = [];
   private options: Partial<RaftConfig> = {};
@@ -127,7 +123,7 @@ class World {
       if (!(error instanceof Panic)) throw error;
       this.out.push(`panic: ${error.message}`);
     }
-    return this.out.length === 0 ? "ok" : this.out.join("\n");
+    return this.out.join("\n");
   }
 
   private execute(command: string, args: string[]): void {
@@ -440,29 +436,4 @@ function parseChange(words: string[]): ConfChange | ConfChangeV2 {
   return new ConfChangeV2(transition, steps);
 }
 
-function replay(text: string): string {
-  const world = new World();
-  const blocks = text.trimEnd().split(/\n\n+/);
-  return `${blocks.map((block) => replayBlock(world, block)).join("\n\n")}\n`;
-}
-
-function replayBlock(world: World, block: string): string {
-  const lines = block.split("\n");
-  const end = lines.indexOf("----");
-  const input = end < 0 ? lines : lines.slice(0, end);
-  const commands = input.filter((line) => !line.startsWith("#"));
-  if (commands.length === 0) return block;
-  const outputs = commands.map((command) => world.run(command));
-  const told = outputs.filter((output) => output !== "ok");
-  return [...input, "----", told.length === 0 ? "ok" : told.join("\n")].join("\n");
-}
-
-for (const file of readdirSync(DIRECTORY).sort()) {
-  test(file, () => {
-    const url = new URL(file, DIRECTORY);
-    const expected = readFileSync(url, "utf8");
-    const actual = replay(expected);
-    if (process.env["REWRITE"] === "1") writeFileSync(url, actual);
-    else expect(actual).toBe(expected);
-  });
-}
+testScenarios(`${import.meta.dirname}/testdata`, () => new World(), "ok");

@@ -4,6 +4,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { printable, utf8, WireWriter } from "#base";
 import { type LeaseId, mvccpb, type RpcError } from "#proto";
+import { type CommandTable, runCommand } from "#testing";
 import { CompactionProgress } from "../compaction.js";
 import { type MutationName, mutations, plantMutation } from "../mutations.js";
 import type { EventSink, Leases } from "../ports.js";
@@ -53,7 +54,7 @@ export class Session implements EventSink {
   private readonly readerOut = new WireWriter();
   private stream: RangeStream | undefined = undefined;
   private opsMax = 128;
-  private readonly commands: Readonly<Record<string, (args: string[], below: string[]) => string>> = {
+  private readonly commands: CommandTable = {
     get: (args) => this.get(args),
     put: (args) => this.put(args),
     del: (args) => this.del(args),
@@ -92,10 +93,7 @@ export class Session implements EventSink {
   }
 
   run(line: string, below: string[]): string {
-    const [name, ...args] = line.trim().split(/\s+/);
-    const command = this.commands[name];
-    if (command === undefined) throw new Error(`unknown command: ${line}`);
-    const output = command(args, below);
+    const output = runCommand(this.commands, line, below);
     const heard = this.heard;
     this.heard = "";
     return output + heard;

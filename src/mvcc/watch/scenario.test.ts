@@ -1,21 +1,16 @@
-// Runs the scenario files in testdata against a watch hub. A scenario is blocks of commands, `----`, the expected
-// output, separated by blank lines. REWRITE=1 writes what came out instead of comparing.
+// Runs the scenario files in testdata against a watch hub.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, test } from "vitest";
 import { SeededRandom, utf8, WireWriter } from "#base";
+import { type CommandTable, runCommand, testScenarios } from "#testing";
 import { WatchHub, type WatchStream } from "./index.js";
 import { type Change, decodeResponse, ModelStore, responseText } from "./testkit.js";
-
-const DATA = join(import.meta.dirname, "testdata");
 
 class Session {
   private readonly store = new ModelStore();
   private hub!: WatchHub;
   private readonly streams = new Map<string, WatchStream>();
   private readonly ready: string[] = [];
-  private readonly commands: Readonly<Record<string, (args: string[]) => string>> = {
+  private readonly commands: CommandTable = {
     hub: (args) => this.start(args),
     stream: ([name]) => this.open(name),
     watch: (args) => this.watch(args),
@@ -39,10 +34,7 @@ class Session {
   }
 
   run(line: string): string {
-    const [name, ...args] = line.split(/\s+/);
-    const command = this.commands[name];
-    if (command === undefined) throw new Error(`unknown command: ${line}`);
-    return command(args);
+    return runCommand(this.commands, line);
   }
 
   private start(args: string[]): string {
@@ -144,30 +136,4 @@ class Session {
   }
 }
 
-/** The scenario with the output that really came. */
-function replay(text: string): string {
-  const session = new Session();
-  const blocks = text.trimEnd().split(/\n{2,}/);
-  const replayed = blocks.map((block) => {
-    const commands = block.split("\n----")[0].split("\n");
-    const output = commands
-      .filter((line) => !line.startsWith("#"))
-      .map((line) => session.run(line))
-      .filter((line) => line !== "");
-    if (output.length === 0) return commands.join("\n");
-    return `${commands.join("\n")}\n----\n${output.join("\n")}`;
-  });
-  return `${replayed.join("\n\n")}\n`;
-}
-
-describe("scenarios", () => {
-  for (const name of readdirSync(DATA).sort()) {
-    test(name, () => {
-      const path = join(DATA, name);
-      const text = readFileSync(path, "utf8");
-      const replayed = replay(text);
-      if (process.env["REWRITE"] === "1") writeFileSync(path, replayed);
-      else expect(replayed).toBe(text);
-    });
-  }
-});
+testScenarios(`${import.meta.dirname}/testdata`, () => new Session());

@@ -1,0 +1,3 @@
+// testing: what the tests of several rooms share. Only tests import it, and it is not part of the published build.
+
+export * from "./scenario.js";
