@@ -12,5 +12,7 @@ export interface Leases {
 
 /** Receives the changes of every revision, in order, right after it was applied. */
 export interface EventSink {
+  /** False while nobody would look at the events: a revision may then come without them. */
+  readonly wantsEvents: boolean;
   onEvents(batch: EventBatch): void;
 }

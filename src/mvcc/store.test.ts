@@ -49,6 +49,7 @@ class Member {
     const store = new Store(this.backend, {
       leases: this.leases,
       events: {
+        wantsEvents: true,
         onEvents: ({ revision, events }) => {
           for (const { type, key, kv } of events) {
             this.events.push(`${revision} ${type} ${key.join()} ${kv.join()}`);

@@ -67,7 +67,7 @@ export class WriteTxn {
     this.state.currentRevision = this.main;
     if (this.sink === undefined) return;
     const { events } = this;
-    this.events = [];
+    if (events.length > 0) this.events = [];
     this.sink.onEvents({ revision: this.main, events });
   }
 
@@ -95,7 +95,8 @@ export class WriteTxn {
     backend.appendRevision(this.main, sub, false, record);
     counters.puts++;
     counters.putBytes += record.length;
-    if (this.sink !== undefined) this.events.push(new RecordEvent(EventType.Put, record, req.key.length));
+    if (this.sink?.wantsEvents === true)
+      this.events.push(new RecordEvent(EventType.Put, record, req.key.length));
     if (oldLease === lease) return;
     if (oldLease !== NO_LEASE) this.leases.detach(oldLease, req.key);
     if (lease !== NO_LEASE) this.leases.attach(lease, req.key);
@@ -168,7 +169,8 @@ export class WriteTxn {
     const record = this.records.tombstone(key);
     backend.appendRevision(this.main, sub, true, record);
     counters.deletes++;
-    if (this.sink !== undefined) this.events.push(new RecordEvent(EventType.Delete, record, key.length));
+    if (this.sink?.wantsEvents === true)
+      this.events.push(new RecordEvent(EventType.Delete, record, key.length));
     if (lease !== NO_LEASE) this.leases.detach(lease, key);
   }
 

@@ -7,7 +7,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Clock, Disk, Logger, Panic, Random } from "#base";
 import { Lessor, ttlSecondsMin } from "#lease";
-import { type EventBatch, Store, WatchHub } from "#mvcc";
+import { Store, WatchHub } from "#mvcc";
 import { HardState, type MemberId, type Snapshot, serverpb } from "#proto";
 import { MemoryLogStorage, RawNode } from "#raft";
 import {
@@ -201,7 +201,7 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     progressIntervalMs: config.watchProgressNotifyIntervalMs,
     queueResponsesMax: options.bounds?.watchQueueResponses,
   });
-  store.events = { onEvents: (batch: EventBatch) => hub.notify(batch) };
+  store.events = hub;
   const quota = new Quota(config.quotaBackendBytes, () => backend.sizeOnDisk());
   const committer = new Committer({
     backend,

@@ -44,6 +44,7 @@ export class TestLeases implements Leases {
 }
 
 export class Session implements EventSink {
+  readonly wantsEvents = true;
   backend = new TestBackend();
   committed = this.backend.clone();
   readonly leases = new TestLeases();

@@ -18,7 +18,7 @@ export interface StoreEvent {
   readonly kv: Uint8Array;
 }
 
-/** Everything that one revision changed, in sub order. Never empty. */
+/** Everything that one revision changed, in sub order; empty if nobody wanted events when it was made. */
 export interface EventBatch {
   readonly revision: number;
   readonly events: readonly StoreEvent[];

@@ -1,4 +1,4 @@
-// The watch hub: fans the changes of the store out to the watchers of all streams. One `notify` per revision finds the
+// The watch hub: fans the changes of the store out to the watchers of all streams. One `onEvents` per revision finds the
 // watchers of the changed keys through an index and queues one shared response for each, so a write costs what its own
 // watchers cost, however many others there are and however slowly they read.
 //
@@ -12,6 +12,7 @@
 
 import { panic, type Random, WireWriter } from "#base";
 import { EventType } from "#proto";
+import type { EventSink } from "../ports.js";
 import { CatchUp } from "./catch-up.js";
 import { type EventBatch, SharedEvent, type StoreEvent } from "./events.js";
 import type { History } from "./history.js";
@@ -41,7 +42,7 @@ export interface WatchHubOptions {
   readonly queueBytesMax?: number;
 }
 
-export class WatchHub {
+export class WatchHub implements EventSink {
   readonly history: History;
   readonly onReady: (stream: WatchStream) => void;
   readonly fragmentBytes: number;
@@ -72,7 +73,7 @@ export class WatchHub {
   private readonly header = new WireWriter(64);
   private headerRevision = -1;
 
-  // Scratch of notify, kept to allocate nothing per event.
+  // Scratch of onEvents, kept to allocate nothing per event.
   private readonly groups: WatcherGroup[] = [];
   private readonly touched: Watcher[] = [];
   private readonly overflowed: Watcher[] = [];
@@ -112,11 +113,17 @@ export class WatchHub {
     return this.catchUp.size;
   }
 
-  /** Queues the changes of one revision. To be called once per revision, ascending, after the store has applied it. */
-  notify(batch: EventBatch): void {
+  /** Nobody looks at events while every watcher is behind or there is none: what they missed is read from history. */
+  get wantsEvents(): boolean {
+    return this.synced.size > 0;
+  }
+
+  /** Queues the changes of one revision. To be called once per revision, ascending, after the store has applied it. A
+   *  batch that was made while nobody wanted events may come without them. */
+  onEvents(batch: EventBatch): void {
     const { revision, events } = batch;
     if (revision <= this.revision) {
-      panic("watch hub was notified of an old revision", { revision, current: this.revision });
+      panic("watch hub was told of an old revision", { revision, current: this.revision });
     }
     this.revision = revision;
     if (this.synced.size === 0) return;
@@ -194,7 +201,8 @@ export class WatchHub {
   addWatcher(watcher: Watcher): void {
     this.watchers++;
     const { stream } = watcher;
-    if (watcher.progressNotify && stream.progressWatchers++ === 0) {
+    if (watcher.progressNotify) {
+      stream.progressWatchers.add(watcher);
       this.progressStreams.add(stream);
       this.nextProgressMs = Math.min(this.nextProgressMs, stream.nextProgressMs);
     }
@@ -208,7 +216,8 @@ export class WatchHub {
     this.watchers--;
     if (watcher.synced) this.leave(watcher);
     else this.catchUp.remove(watcher);
-    if (watcher.progressNotify && --stream.progressWatchers === 0) this.progressStreams.delete(stream);
+    stream.progressWatchers.delete(watcher);
+    if (stream.progressWatchers.size === 0) this.progressStreams.delete(stream);
   }
 
   forgetStream(stream: WatchStream): void {

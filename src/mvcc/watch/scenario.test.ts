@@ -100,7 +100,7 @@ class Session {
   private apply(parts: string[]): string {
     const batch = this.store.apply(this.changes(parts));
     if (batch === undefined) return "nothing changed";
-    this.hub.notify(batch);
+    this.hub.onEvents(batch);
     return `revision ${batch.revision}`;
   }
 

@@ -35,7 +35,8 @@ export class WatchStream {
   /** Whether catch-up may queue for this stream; kept by catch-up.ts. */
   catchingUp = false;
   closed = false;
-  progressWatchers = 0;
+  /** Those that asked for progress notices; the one whose last notice is oldest comes first. */
+  readonly progressWatchers = new Set<Watcher>();
   nextProgressMs: number;
   readonly progressPeriodMs: number;
 
@@ -100,13 +101,18 @@ export class WatchStream {
     return true;
   }
 
-  /** Queues a progress notice for every idle synced watcher that asked for them. */
+  /** Queues a progress notice for every idle synced watcher that asked for them, as far as there is room. Whoever gets one
+   *  goes to the end of the line, so that a stream with more watchers than room serves them in turn. */
   tickProgress(): void {
     const revision = this.hub.revision;
-    for (const watcher of this.watchers.values()) {
-      if (!watcher.progressNotify) continue;
+    let left = this.progressWatchers.size;
+    for (const watcher of this.progressWatchers) {
+      // Behind the last one come those that were served in this tick.
+      if (left-- === 0) break;
       if (watcher.idle && watcher.synced && watcher.startRevision <= revision && this.hasRoom) {
         this.pushProgress(watcher, revision);
+        this.progressWatchers.delete(watcher);
+        this.progressWatchers.add(watcher);
       }
       watcher.idle = true;
     }

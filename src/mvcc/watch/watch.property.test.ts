@@ -197,7 +197,7 @@ class Run {
 
   private write(batch: { key: string; value: string | undefined }[]): void {
     const events = this.store.apply(batch);
-    if (events !== undefined) this.hub.notify(events);
+    if (events !== undefined) this.hub.onEvents(events);
   }
 
   private compact(revision: number): void {
