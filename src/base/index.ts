@@ -1,5 +1,6 @@
 // base: bytes, checksums, queues, randomness, and the ports to the outside world. Knows nothing of etcd.
 
+export * from "./byte-pages.js";
 export * from "./bytes.js";
 export * from "./crc32c.js";
 export * from "./panic.js";

@@ -1,7 +1,7 @@
 // What a write may add to the database, as etcd estimates it before proposing. An estimate only: a put counts its key
 // and value and a fixed overhead; everything that frees space costs nothing.
 
-import { PutRequest, type RequestOp, TxnRequest } from "#proto";
+import { PutRequest, type PutShape, type RequestOp, TxnRequest } from "#proto";
 
 /** Overhead per key, in bytes: etcd's constant. */
 const KEY_OVERHEAD_BYTES = 256;
@@ -9,8 +9,8 @@ const KEY_OVERHEAD_BYTES = 256;
 export const LEASE_GRANT_COST = 64;
 
 /** Bytes a put is taken to cost. */
-export function putCost(req: PutRequest): number {
-  return KEY_OVERHEAD_BYTES + req.key.length + req.value.length;
+export function putCost(req: PutShape): number {
+  return KEY_OVERHEAD_BYTES + req.keyLength + req.valueLength;
 }
 
 /** Bytes a transaction is taken to cost: its dearer branch, nested ones included. 0 for one that puts nothing. */

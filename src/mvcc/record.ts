@@ -1,15 +1,9 @@
 // The bytes of a record in the revision log: an mvccpb.KeyValue, for a tombstone with the key alone. They are encoded
 // once, on put, and never again: reads splice them into responses, events share them.
-//
-// Records are cut from pages of memory, since a buffer of its own costs more to make than a small record to write. A
-// page lives as long as any record of it is referenced (by the backend until its commit, by a slow watcher's queue).
+// Their pages live as long as a record of them is referenced: by the backend until its commit, by a slow watcher's queue.
 
-import { varintSize, WireReader } from "#base";
+import { BytePages, varintSize, WireReader } from "#base";
 import { KeyValue, type LeaseId, NO_LEASE } from "#proto";
-
-const PAGE_BYTES = 64 * 1024;
-/** Larger records get memory of their own. */
-const SHARED_BYTES_MAX = 8 * 1024;
 
 const TAG_KEY = 0x0a;
 const TAG_CREATE_REVISION = 0x10;
@@ -19,9 +13,8 @@ const TAG_VALUE = 0x2a;
 const TAG_LEASE = 0x30;
 
 export class RecordWriter {
-  private page = new Uint8Array(0);
-  private used = 0;
-  private buf = this.page;
+  private readonly pages = new BytePages();
+  private buf = this.pages.buf;
   private at = 0;
 
   /** Encodes a put. The result is owned by the caller and has its final bytes. */
@@ -62,23 +55,13 @@ export class RecordWriter {
   }
 
   private open(size: number): number {
-    if (size > SHARED_BYTES_MAX) {
-      this.buf = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
-      this.at = 0;
-      return 0;
-    }
-    if (this.used + size > this.page.length) {
-      this.page = new Uint8Array(Buffer.allocUnsafeSlow(PAGE_BYTES).buffer);
-      this.used = 0;
-    }
-    this.buf = this.page;
-    this.at = this.used;
-    this.used += size;
+    this.at = this.pages.reserve(size);
+    this.buf = this.pages.buf;
     return this.at;
   }
 
   private close(start: number): Uint8Array {
-    return new Uint8Array(this.buf.buffer, start, this.at - start);
+    return this.pages.cut(start, this.at);
   }
 
   private bytes(tag: number, bytes: Uint8Array): void {

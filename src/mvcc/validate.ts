@@ -13,6 +13,7 @@ import {
   ErrValueProvided,
   NO_LEASE,
   PutRequest,
+  type PutShape,
   RangeRequest,
   type RequestOp,
   type RpcError,
@@ -34,9 +35,9 @@ export function checkRange(req: RangeRequest): RpcError | undefined {
 }
 
 /** Checks a Put request. */
-export function checkPut(req: PutRequest): RpcError | undefined {
-  if (req.key.length === 0) return ErrEmptyKey;
-  if (req.ignoreValue && req.value.length !== 0) return ErrValueProvided;
+export function checkPut(req: PutShape): RpcError | undefined {
+  if (req.keyLength === 0) return ErrEmptyKey;
+  if (req.ignoreValue && req.valueLength !== 0) return ErrValueProvided;
   if (req.ignoreLease && req.lease !== NO_LEASE) return ErrLeaseProvided;
   return undefined;
 }

@@ -5,10 +5,19 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { WireReader, WireWriter } from "#base";
 import { mvccpb, raftpb, rpcpb } from "./generated.js";
-import { DeleteRangeRequest, KeyValue, PutRequest, RangeRequest, ResponseHeader, TxnRequest } from "./kv.js";
+import {
+  DeleteRangeRequest,
+  KeyValue,
+  PutHead,
+  PutRequest,
+  RangeRequest,
+  ResponseHeader,
+  TxnRequest,
+} from "./kv.js";
 import {
   decodeDeleteRangeRequest,
   decodeKeyValue,
+  decodePutHead,
   decodePutRequest,
   decodeRangeRequest,
   decodeTxnRequest,
@@ -119,6 +128,7 @@ describe("kv codecs agree with the generated ones", () => {
   });
 
   it("PutRequest and DeleteRangeRequest", () => {
+    const used = new PutHead();
     fc.assert(
       fc.property(bytes, bytes, int64, fc.boolean(), fc.boolean(), (key, value, lease, a, b) => {
         const put = Object.assign(new PutRequest(), {
@@ -133,6 +143,9 @@ describe("kv codecs agree with the generated ones", () => {
         const theirs = fromBinary(rpcpb.PutRequestSchema, mine);
         expect(plain(toBinary(rpcpb.PutRequestSchema, theirs))).toEqual(plain(mine));
         expect(decodePutRequest(mine).lease).toBe(lease);
+        const { keyLength, valueLength, ignoreValue, ignoreLease } = put;
+        const head = decodePutHead(mine, 0, mine.length, used);
+        expect({ ...head }).toEqual({ keyLength, valueLength, lease, ignoreValue, ignoreLease });
         const del = Object.assign(new DeleteRangeRequest(), { key, rangeEnd: value, prevKv: b });
         const deletion = written((w) => encodeDeleteRangeRequest(w, del));
         const theirDeletion = fromBinary(rpcpb.DeleteRangeRequestSchema, deletion);

@@ -7,6 +7,8 @@ import {
   Compare,
   DeleteRangeRequest,
   KeyValue,
+  NO_LEASE,
+  type PutHead,
   PutRequest,
   RangeRequest,
   type RequestOp,
@@ -183,6 +185,24 @@ export function decodePutRequest(
     else if (tag === 0x12) into.value = r.bytes();
     else if (tag === 0x18) into.lease = r.bigInt64();
     else if (tag === 0x20) into.prevKv = r.bool();
+    else if (tag === 0x28) into.ignoreValue = r.bool();
+    else if (tag === 0x30) into.ignoreLease = r.bool();
+    else r.skip(tag);
+  }
+  return into;
+}
+
+/** Reads the shape of a put into `into`, all of whose fields are set. */
+export function decodePutHead(buf: Uint8Array, start: number, end: number, into: PutHead): PutHead {
+  const r = flat.open(buf, start, end);
+  into.keyLength = into.valueLength = 0;
+  into.lease = NO_LEASE;
+  into.ignoreValue = into.ignoreLease = false;
+  while (!r.done) {
+    const tag = r.tag();
+    if (tag === 0x0a) into.keyLength = r.skipBytes();
+    else if (tag === 0x12) into.valueLength = r.skipBytes();
+    else if (tag === 0x18) into.lease = r.bigInt64();
     else if (tag === 0x28) into.ignoreValue = r.bool();
     else if (tag === 0x30) into.ignoreLease = r.bool();
     else r.skip(tag);

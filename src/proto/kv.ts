@@ -48,13 +48,39 @@ export class RangeRequest {
   maxCreateRevision = 0;
 }
 
-export class PutRequest {
+/** What a put may be refused for before it is proposed: everything but the bytes of its key and value. */
+export interface PutShape {
+  readonly keyLength: number;
+  readonly valueLength: number;
+  readonly lease: LeaseId;
+  readonly ignoreValue: boolean;
+  readonly ignoreLease: boolean;
+}
+
+/** The shape of an encoded put, whose key and value need not be cut out for it. */
+export class PutHead implements PutShape {
+  keyLength = 0;
+  valueLength = 0;
+  lease: LeaseId = NO_LEASE;
+  ignoreValue = false;
+  ignoreLease = false;
+}
+
+export class PutRequest implements PutShape {
   key: Uint8Array = EMPTY_BYTES;
   value: Uint8Array = EMPTY_BYTES;
   lease: LeaseId = NO_LEASE;
   prevKv = false;
   ignoreValue = false;
   ignoreLease = false;
+
+  get keyLength(): number {
+    return this.key.length;
+  }
+
+  get valueLength(): number {
+    return this.value.length;
+  }
 }
 
 export class DeleteRangeRequest {

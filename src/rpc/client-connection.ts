@@ -113,7 +113,7 @@ export class ClientConnection extends Http2Connection {
     this.lastStreamId = id;
     const limit = maxReceive >= 0 ? maxReceive : this.options.maxReceiveBytes;
     const call = new ClientCall(this, id, observer, limit);
-    this.streams.set(id, call);
+    this.streams.add(call);
     this.group.counters.streamsOpened++;
     writeHeaders(this.out, id, this.encodeHead(path, metadata, timeoutMs), false);
     if (timeoutMs !== Number.POSITIVE_INFINITY) {
@@ -189,8 +189,8 @@ export class ClientConnection extends Http2Connection {
   protected override onGoaway(lastStreamId: number, code: number, debug: string): void {
     const reason = `server sent GOAWAY: ${errorName(code)}${debug === "" ? "" : `: ${debug}`}`;
     this.owner.onUnusable(this, reason);
-    for (const stream of this.streams.values()) {
-      if (stream.id > lastStreamId) (stream as ClientCall).onUnprocessed(reason);
+    for (const stream of this.streams.all()) {
+      if (stream.id > lastStreamId && !stream.closed) (stream as ClientCall).onUnprocessed(reason);
     }
     this.wakeRoomWaiters();
     if (this.streams.size === 0) this.shutdown(ErrorCode.NoError, "");

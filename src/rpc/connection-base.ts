@@ -16,6 +16,7 @@ import { ErrorCode } from "./protocol.js";
 import { Sender } from "./sender.js";
 import { StallWatch } from "./stall-watch.js";
 import type { Http2Stream } from "./stream.js";
+import { StreamTable } from "./stream-table.js";
 
 /** Open: frames are read. Closing: our last GOAWAY is out, what still comes is thrown away. Closed: no socket. */
 const STATE_OPEN = 0;
@@ -43,7 +44,7 @@ export abstract class ConnectionBase implements GroupMember {
   readonly abuse: AbuseMeter;
   /** A free slot for the owner, for example the identity that a TLS certificate proved. */
   context: unknown = undefined;
-  protected readonly streams = new Map<number, Http2Stream>();
+  protected readonly streams = new StreamTable();
   protected readonly closedStreams = new ClosedStreams();
   /** The second in which the last byte came in. */
   protected receivedAt: number;
@@ -309,7 +310,8 @@ export abstract class ConnectionBase implements GroupMember {
   }
 
   private loseStreams(reason: string): void {
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
+      if (stream.closed) continue;
       this.forget(stream, CLOSED_BY_US);
       stream.receiveReset(ErrorCode.Cancel, reason);
     }
@@ -342,7 +344,7 @@ export abstract class ConnectionBase implements GroupMember {
   }
 
   private resetStalledStreams(second: number): void {
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (!stream.hasQueued || second - stream.queue!.progressAt < STREAM_STALL_SWEEPS) continue;
       this.group.counters.streamsStalled++;
       this.streamError(stream, ErrorCode.EnhanceYourCalm, "the stream's window stayed shut");

@@ -268,7 +268,7 @@ export abstract class Http2Connection extends ConnectionBase implements FrameHan
     const grows = bytes > this.sender.initialWindow;
     this.sender.initialWindow = bytes;
     if (!grows) return true;
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (!this.sender.grantStream(stream, 0)) return false;
     }
     return true;

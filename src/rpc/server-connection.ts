@@ -113,7 +113,7 @@ export class ServerConnection extends Http2Connection {
     }
     if (head.packedRefusal !== undefined) return this.refuse(streamId, head.packedRefusal, endStream);
     const call = new ServerCall(this, streamId, method, head);
-    this.streams.set(streamId, call);
+    this.streams.add(call);
     call.remoteClosed = endStream;
     call.open();
     if (endStream && !call.closed) call.receiveEnd();
@@ -122,7 +122,7 @@ export class ServerConnection extends Http2Connection {
   private openBridge(streamId: number, head: RequestHead, endStream: boolean, http: HttpServer): void {
     if (!isBridgeable(head)) return this.refuse(streamId, BAD_REQUEST, endStream);
     const stream = new HttpBridgeStream(this, streamId, head, !endStream, http);
-    this.streams.set(streamId, stream);
+    this.streams.add(stream);
     stream.remoteClosed = endStream;
     if (endStream) stream.receiveEnd();
   }
@@ -285,7 +285,7 @@ export class ServerConnection extends Http2Connection {
   /** Ends calls whose client has begun a message, or a request of one message, and does not finish it. */
   private cutHalfSent(second: number): void {
     const limit = sweeps(BUDGETS.halfSentCallMs);
-    for (const stream of this.streams.values()) {
+    for (const stream of this.streams.all()) {
       if (!(stream instanceof ServerCall) || stream.remoteClosed) continue;
       const since = stream.isHalfReceived
         ? stream.halfReceivedSince

@@ -8,7 +8,7 @@
 // The id is 64 bits: 15 bits that tell the proposing member and start apart, and a 48-bit counter. Keeping the two
 // apart lets the counter be a plain number.
 
-import { WireReader } from "#base";
+import { BytePages, varintSize, WireReader } from "#base";
 
 /** Field numbers of the operations in InternalRaftRequest. */
 export const Operation = {
@@ -49,6 +49,9 @@ export class RequestIds {
   }
 }
 
+/** Entries are kept for about as long as their neighbours: until the log is cut behind a snapshot. */
+const pages = new BytePages();
+
 /** Bytes of the header field that `wrapRequest` puts in front. */
 const HEADER_BYTES = 2 + 1 + 1 + 9;
 
@@ -67,16 +70,17 @@ export function wrapRequest(
 ): Uint8Array {
   const length = end - start;
   const tag = field * 8 + 2;
-  const out = Buffer.allocUnsafe(HEADER_BYTES + sizeOfVarint(tag) + sizeOfVarint(length) + length);
-  out[0] = 0xa2;
-  out[1] = 0x06;
-  out[2] = 10;
-  out[3] = 0x08;
-  let at = writeId(out, 4, prefix, counter);
+  const begin = pages.reserve(HEADER_BYTES + varintSize(tag) + varintSize(length) + length);
+  const out = pages.buf;
+  out[begin] = 0xa2;
+  out[begin + 1] = 0x06;
+  out[begin + 2] = 10;
+  out[begin + 3] = 0x08;
+  let at = writeId(out, begin + 4, prefix, counter);
   at = writeVarint(out, at, tag);
   at = writeVarint(out, at, length);
   if (length > 0) out.set(start === 0 && end === buf.length ? buf : buf.subarray(start, end), at);
-  return out;
+  return pages.cut(begin, at + length);
 }
 
 /** What `parseRequest` found. One instance is reused: its fields hold until the next parse. */
@@ -175,10 +179,4 @@ function writeVarint(out: Uint8Array, at: number, value: number): number {
   }
   out[at++] = rest;
   return at;
-}
-
-function sizeOfVarint(value: number): number {
-  let size = 1;
-  for (let rest = value; rest >= 0x80; rest >>>= 7) size++;
-  return size;
 }

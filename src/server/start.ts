@@ -187,6 +187,7 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     revokeRetryMs: REQUEST_TIMEOUT_MS + 2 * config.electionTimeoutMs,
     checkpoints: config.featureGates.LeaseCheckpoint === true,
     checkpointIntervalMs: options.bounds?.leaseCheckpointIntervalMs,
+    storesCheckpoints: () => config.featureGates.LeaseCheckpointPersist === true || cluster.storesCheckpoints,
   });
   lessor.restore();
   const store = new Store(backend, { leases: lessor });

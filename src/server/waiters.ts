@@ -1,8 +1,9 @@
-// Requests that wait for their log entry to be applied. A waiter is found by the counter of its request id; the map
-// keeps insertion order and every waiter gets the same patience, so the oldest entry is always the first to expire and
-// one timer serves all deadlines. Hot: one add and one take per write.
+// Requests that wait for their log entry to be applied. Counters of requests are consecutive, so the waiters stand in a
+// ring, each in the place that its counter names, from the oldest that still waits to the newest. Every waiter gets the
+// same patience, so the oldest is always the first to lose it, and one timer serves all. Hot: one add and one take per
+// write (bench: put rows of `npm run bench`).
 
-import type { WireWriter } from "#base";
+import { assert, type WireWriter } from "#base";
 import type { RpcError } from "#proto";
 
 /** What applying an entry gave. One instance is reused: it holds only during `onApplied`. */
@@ -35,8 +36,17 @@ export abstract class Waiter {
   abstract onFailed(error: RpcError): void;
 }
 
+const SLOTS_MIN = 1024;
+/** A larger ring gives its memory back once nobody waits. */
+const SLOTS_KEPT = 64 * 1024;
+
 export class Waiters {
-  private readonly waiting = new Map<number, Waiter>();
+  private slots: (Waiter | undefined)[] = emptySlots(SLOTS_MIN);
+  private mask = SLOTS_MIN - 1;
+  /** Every waiter's counter is in [first, next); the place of `first` is taken unless nobody waits. */
+  private first = 0;
+  private next = 0;
+  private count = 0;
   private readonly patienceMs: number;
 
   constructor(patienceMs: number) {
@@ -44,36 +54,71 @@ export class Waiters {
   }
 
   get size(): number {
-    return this.waiting.size;
+    return this.count;
   }
 
+  /** @param counter above that of every waiter so far */
   add(counter: number, waiter: Waiter, now: number): void {
+    assert(counter >= this.next, "request counters ascend");
     waiter.deadline = now + this.patienceMs;
-    this.waiting.set(counter, waiter);
+    if (this.count === 0) this.first = counter;
+    while (counter - this.first >= this.slots.length) this.grow();
+    this.slots[counter & this.mask] = waiter;
+    this.next = counter + 1;
+    this.count++;
   }
 
   /** Removes and returns the waiter, or undefined when it is another member's or has expired. */
   take(counter: number): Waiter | undefined {
-    const waiter = this.waiting.get(counter);
-    if (waiter !== undefined) this.waiting.delete(counter);
+    if (counter < this.first || counter >= this.next) return undefined;
+    const at = counter & this.mask;
+    const waiter = this.slots[at];
+    if (waiter === undefined) return undefined;
+    this.slots[at] = undefined;
+    this.count--;
+    if (counter === this.first) this.skipEmpty();
     return waiter;
   }
 
   /** Fails everyone whose patience has run out. */
   expire(now: number, error: RpcError): number {
     let expired = 0;
-    for (const [counter, waiter] of this.waiting) {
-      if (waiter.deadline > now) break;
-      this.waiting.delete(counter);
-      waiter.onFailed(error);
+    while (this.count > 0 && this.slots[this.first & this.mask]!.deadline <= now) {
+      this.take(this.first)!.onFailed(error);
       expired++;
     }
     return expired;
   }
 
   failAll(error: RpcError): void {
-    const all = [...this.waiting.values()];
-    this.waiting.clear();
-    for (const waiter of all) waiter.onFailed(error);
+    // Only those who wait now: one that fails may add another.
+    const end = this.next;
+    while (this.count > 0 && this.first < end) this.take(this.first)!.onFailed(error);
   }
+
+  private skipEmpty(): void {
+    if (this.count === 0) {
+      this.first = this.next;
+      if (this.slots.length > SLOTS_KEPT) this.resize(SLOTS_MIN);
+    } else while (this.slots[this.first & this.mask] === undefined) this.first++;
+  }
+
+  private grow(): void {
+    this.resize(this.slots.length * 2);
+  }
+
+  private resize(size: number): void {
+    const { slots, mask } = this;
+    this.slots = emptySlots(size);
+    this.mask = size - 1;
+    for (let counter = this.first; counter < this.next; counter++)
+      this.slots[counter & this.mask] = slots[counter & mask];
+  }
+}
+
+// Pushed one by one: `new Array(n)` would make an array with holes, which is slower to read.
+function emptySlots(count: number): (Waiter | undefined)[] {
+  const slots: (Waiter | undefined)[] = [];
+  for (let i = 0; i < count; i++) slots.push(undefined);
+  return slots;
 }

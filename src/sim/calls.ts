@@ -30,8 +30,8 @@ export class SimUnaryCall implements UnaryCall {
     this.onAnswer = onAnswer;
   }
 
-  reply(message: Uint8Array): void {
-    this.answer({ ok: true, message: copyBytes(message) });
+  reply(message: Uint8Array, start = 0, end = message.length): void {
+    this.answer({ ok: true, message: copyBytes(message.subarray(start, end)) });
   }
 
   fail(code: number, text: string): void {

@@ -8,7 +8,7 @@ export interface UnaryCall {
   readonly cancelled: boolean;
   /** What the handler leaves for whoever measures calls (call-times.ts). */
   context?: unknown;
-  reply(message: Uint8Array): void;
+  reply(message: Uint8Array, start?: number, end?: number): void;
   fail(code: number, text: string): void;
 }
 

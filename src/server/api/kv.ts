@@ -17,11 +17,12 @@ import {
 } from "#mvcc";
 import {
   decodeDeleteRangeRequest,
-  decodePutRequest,
+  decodePutHead,
   decodeRangeRequest,
   decodeTxnRequest,
   ErrNoSpace,
   ErrTooManyOps,
+  PutHead,
   type RangeRequest,
   type RpcError,
   rpcpb,
@@ -41,6 +42,9 @@ import { WriteReply } from "./write-reply.js";
 
 /** Responses larger than this give their buffer back afterwards. */
 const SCRATCH_BYTES_KEPT = 1024 * 1024;
+
+/** Of the put that is being checked. */
+const putHead = new PutHead();
 
 export class KvService {
   private readonly member: Member;
@@ -93,8 +97,8 @@ export class KvService {
   }
 
   put(call: UnaryCall, message: Uint8Array): void {
-    const request = decodePutRequest(message, 0, message.length);
-    const refusal = this.overQuota(putCost(request)) ?? checkPut(request);
+    const head = decodePutHead(message, 0, message.length, putHead);
+    const refusal = this.overQuota(putCost(head)) ?? checkPut(head);
     if (refusal !== undefined) return failWith(call, refusal);
     this.member.propose(Operation.Put, message, new WriteReply(call, this.member));
   }

@@ -25,7 +25,7 @@ export class WriteReply extends Waiter {
     scratch.reset();
     this.member.writeHeader(scratch, outcome.revision);
     scratch.rawRange(outcome.body.buf, 0, outcome.body.length);
-    call.reply(scratch.view());
+    call.reply(scratch.buf, 0, scratch.length);
   }
 
   onFailed(error: RpcError): void {
