@@ -1,75 +1,75 @@
-// Many seeds on all cores: a process for each core, a seed at a time, until the time is over or enough has failed.
+// Many seeds on all cores: a process for each core, a seed at a time and in order, until the last one, or until the time is
+// over or enough has failed.
 
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import type { CampaignTotals } from "./campaign-totals.js";
 import type { SeedReport } from "./seed-worker.js";
 
 export interface CampaignOptions {
-  readonly firstSeed: number;
-  /** Stops after so many milliseconds, or so many seeds, whichever comes first. */
+  /** Where it goes on from: the seeds before `totals.next` are counted already. */
+  readonly totals: CampaignTotals;
+  readonly lastSeed: number;
   readonly forMs: number;
-  readonly seedsMax: number;
   readonly size: number;
   readonly bug: string | undefined;
-  /** Stops after so many failed seeds. */
+  /** Begins no other seed after so many failed ones. */
   readonly failuresMax: number;
-  readonly cores?: number;
-  /** Called after each seed. */
-  readonly onProgress: (campaign: CampaignTotals) => void;
+  readonly cores: number | undefined;
+  /** Called after each seed, in no particular order. */
+  readonly onReport: (report: SeedReport) => void;
 }
 
-export class CampaignTotals {
-  seeds = 0;
-  simulatedMs = 0;
-  operations = 0;
-  faults = 0;
-  readonly failures: SeedReport[] = [];
-  private readonly startedMs = performance.now();
+export class Campaign {
+  readonly cores: number;
+  private readonly options: CampaignOptions;
+  private nextSeed: number;
+  private failed = 0;
+  private isStopped = false;
+  private startedMs = 0;
 
-  add(report: SeedReport): void {
-    this.seeds++;
-    this.simulatedMs += report.simulatedMs;
-    this.operations += report.operations;
-    this.faults += report.faults;
-    if (report.violations.length > 0) this.failures.push(report);
+  constructor(options: CampaignOptions) {
+    this.options = options;
+    this.cores = options.cores ?? availableParallelism();
+    this.nextSeed = options.totals.next;
   }
 
-  get elapsedMs(): number {
+  /** Resolves when the last seed has been counted. */
+  async run(): Promise<CampaignTotals> {
+    const { totals } = this.options;
+    this.startedMs = performance.now();
+    await Promise.all(Array.from({ length: this.cores }, () => this.work()));
+    totals.coreMs += this.elapsedMs * this.cores;
+    return totals;
+  }
+
+  /** Begins no other seed. */
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  private get elapsedMs(): number {
     return performance.now() - this.startedMs;
   }
 
-  describe(): string {
-    const perHour = (this.seeds / this.elapsedMs) * 3_600_000;
+  private get isOver(): boolean {
+    const { lastSeed, forMs, failuresMax } = this.options;
     return (
-      `${this.seeds} seeds (${Math.round(perHour)}/h), ${(this.simulatedMs / 3_600_000).toFixed(2)} simulated h, ` +
-      `${this.operations} operations, ${this.faults} faults, ${this.failures.length} failed`
+      this.isStopped || this.nextSeed > lastSeed || this.elapsedMs >= forMs || this.failed >= failuresMax
     );
   }
-}
 
-export function runCampaign(options: CampaignOptions): Promise<CampaignTotals> {
-  const totals = new CampaignTotals();
-  const cores = options.cores ?? availableParallelism();
-  let next = options.firstSeed;
-  const lastSeed = options.firstSeed + options.seedsMax;
-  const isOver = (): boolean =>
-    next >= lastSeed || totals.elapsedMs >= options.forMs || totals.failures.length >= options.failuresMax;
-  const one = (): Promise<void> =>
-    new Promise((resolve, reject) => {
+  /** One process, to its end. */
+  private work(): Promise<void> {
+    return new Promise((resolve, reject) => {
       const child = fork(fileURLToPath(new URL("./seed-worker.js", import.meta.url)));
       let running = 0;
       const order = (): void => {
-        if (isOver()) {
-          child.disconnect();
-          return;
-        }
-        running = next++;
-        child.send({ seed: running, size: options.size });
+        running = this.order(child);
       };
       child.on("message", (report: SeedReport) => {
-        totals.add(report);
-        options.onProgress(totals);
+        this.take(report);
         order();
       });
       child.on("error", reject);
@@ -77,8 +77,26 @@ export function runCampaign(options: CampaignOptions): Promise<CampaignTotals> {
         if (code === 0) resolve();
         else reject(new Error(`the process that ran seed ${running} ended with ${code}`));
       });
-      child.send({ bug: options.bug });
+      child.send({ bug: this.options.bug });
       order();
     });
-  return Promise.all(Array.from({ length: cores }, one)).then(() => totals);
+  }
+
+  /** @returns the seed that the process now runs */
+  private order(child: ChildProcess): number {
+    if (this.isOver) {
+      child.disconnect();
+      return 0;
+    }
+    const seed = this.nextSeed++;
+    child.send({ seed, size: this.options.size });
+    return seed;
+  }
+
+  private take(report: SeedReport): void {
+    const { totals, onReport } = this.options;
+    if (report.violations.length > 0) this.failed++;
+    totals.add(report);
+    onReport(report);
+  }
 }

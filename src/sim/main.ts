@@ -1,71 +1,58 @@
 // The command line: `npm run sim -- ...`.
 
-import { parseArgs } from "node:util";
-import { type CampaignTotals, runCampaign } from "./campaign.js";
-import type { Plan } from "./plan.js";
-import { CANARY, PLANTED_BUGS, plantBug } from "./planted-bugs.js";
+import { describeRow, describeTable, findBug, replaceTable } from "./bug-table.js";
+import { Campaign } from "./campaign.js";
+import { CampaignTotals, type TotalsRecord } from "./campaign-totals.js";
+import { findNondeterminism } from "./determinism.js";
+import {
+  bugOf,
+  HELP,
+  type Options,
+  parseOptions,
+  planChangesOf,
+  type SeedRange,
+  seedRangeOf,
+} from "./options.js";
+import { PLANTED_BUGS, plantBug } from "./planted-bugs.js";
 import { describeFailure, describePlan, replayCommand, traceAround } from "./report.js";
 import { planOf, type RunResult, runPlan } from "./run.js";
 import { describePlanSize, shrink } from "./shrink.js";
 
-const HELP = `Simulates whole clusters from seeds and checks what they promised.
-
-  --seed N            run one seed, twice, and print what happened; a failure is shrunk and its trace printed
-  --minutes M         run fresh seeds on all cores for so long (default 1)
-  --seeds N           run that many seeds
-  --first N           the first of them (default: drawn from the clock)
-  --cores N           processes to use (default: one for each core)
-  --mutation NAME     plant a bug first: ${PLANTED_BUGS.join(", ")}
-  --canary            plant ${CANARY} and fail unless it is found
-  --size S            length of a run, 1 is 60 seconds of faults (default 1)
-  --trace             with --seed: print the trace of a run that did not fail, too
-  --no-shrink         with --seed: do not look for a smaller failing run
-  --skip-faults, --skip-clients, --skip-watchers a,b,c; --idle-operator; --safety-ms N
-                      what a shrunk run leaves out
-`;
-
 const SHRINK_RUNS_MAX = 80;
-const CANARY_SEEDS_MAX = 200;
+const HUNT_SEEDS_MAX = 200;
+const FAILURES_MAX = 10;
+const BUG_SEEDS_MAX = 2000;
+/** Seeds between two lines of progress where there is no terminal. */
+const PROGRESS_SEEDS = 50;
 
-const OPTIONS = {
-  seed: { type: "string" },
-  minutes: { type: "string" },
-  seeds: { type: "string" },
-  first: { type: "string" },
-  cores: { type: "string" },
-  mutation: { type: "string" },
-  canary: { type: "boolean" },
-  size: { type: "string" },
-  trace: { type: "boolean" },
-  "no-shrink": { type: "boolean" },
-  "skip-faults": { type: "string" },
-  "skip-clients": { type: "string" },
-  "skip-watchers": { type: "string" },
-  "idle-operator": { type: "boolean" },
-  "safety-ms": { type: "string" },
-  help: { type: "boolean" },
-} as const;
-
-type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
+/** The files that the command line names. */
+export interface Files {
+  /** Undefined if there is none. */
+  read(path: string): string | undefined;
+  write(path: string, text: string): void;
+}
 
 /** @returns the exit code */
-export async function main(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: OPTIONS });
-  if (values.help === true) {
+export async function main(args: readonly string[], files: Files): Promise<number> {
+  const options = parseOptions(args);
+  if (options.help === true) {
     process.stdout.write(HELP);
     return 0;
   }
-  if (values.seed !== undefined) return oneSeed(Number(values.seed), values);
-  return manySeeds(values);
+  if (options.seed !== undefined) return oneSeed(Number(options.seed), options);
+  if (options.determinism !== undefined) return determinism(Number(options.determinism), options);
+  if (options["planted-bugs"] === true) return plantedBugs(options, files);
+  if (bugOf(options) !== undefined) return hunt(options);
+  return manySeeds(options, files);
 }
 
 // -- one seed ------------------------------------------------------------------------------------------------------------
 
-async function oneSeed(seed: number, values: Values): Promise<number> {
-  const bug = bugOf(values);
+async function oneSeed(seed: number, options: Options): Promise<number> {
+  const bug = bugOf(options);
   if (bug !== undefined) plantBug(bug);
-  const size = Number(values.size ?? 1);
-  const plan = planOf(seed, { size, changes: changesOf(values) });
+  const size = sizeOf(options);
+  const plan = planOf(seed, { size, changes: planChangesOf(options) });
   const first = await runPlan(plan);
   const second = await runPlan(plan, true);
   say(`${describePlan(plan)}\n${describePlanSize(first)}, trace ${first.traceHash}`);
@@ -74,12 +61,12 @@ async function oneSeed(seed: number, values: Values): Promise<number> {
     return 1;
   }
   if (first.violations.length === 0) {
-    if (values.trace === true)
+    if (options.trace === true)
       say(second.lines.map(({ time, text }) => `${time.toFixed(3)}  ${text}`).join("\n"));
     say(`seed ${seed}: all promises kept`);
     return 0;
   }
-  await showFailure(second, bug, size, values["no-shrink"] !== true);
+  await showFailure(second, bug, size, options["no-shrink"] !== true);
   return 1;
 }
 
@@ -103,63 +90,121 @@ async function showFailure(
   say(traceAround(await runPlan(smallest.plan, true)));
 }
 
-function changesOf(values: Values): Partial<Plan> {
-  const changes: { -readonly [K in keyof Plan]?: Plan[K] } = {};
-  if (values["skip-faults"] !== undefined) changes.skipFaults = numbers(values["skip-faults"]);
-  if (values["skip-clients"] !== undefined) changes.skipClients = numbers(values["skip-clients"]);
-  if (values["skip-watchers"] !== undefined) changes.skipWatchClients = numbers(values["skip-watchers"]);
-  if (values["idle-operator"] === true) changes.isOperatorIdle = true;
-  if (values["safety-ms"] !== undefined) changes.safetyMs = Number(values["safety-ms"]);
-  return changes;
-}
-
-function numbers(text: string): number[] {
-  return text.split(",").map(Number);
-}
-
 // -- many seeds ----------------------------------------------------------------------------------------------------------
 
-async function manySeeds(values: Values): Promise<number> {
-  const bug = bugOf(values);
-  const isHunt = bug !== undefined;
-  const firstSeed = Number(values.first ?? Math.floor(Date.now() / 1000));
-  const size = Number(values.size ?? 1);
-  const seedsMax = Number(values.seeds ?? (isHunt && values.minutes === undefined ? CANARY_SEEDS_MAX : 1e9));
-  const isLimited = values.minutes === undefined && Number.isFinite(seedsMax) && seedsMax < 1e9;
-  const totals = await runCampaign({
-    firstSeed,
-    forMs: isLimited ? Number.POSITIVE_INFINITY : Number(values.minutes ?? 1) * 60_000,
-    seedsMax,
-    size,
-    bug,
-    failuresMax: isHunt ? 1 : 10,
-    cores: values.cores === undefined ? undefined : Number(values.cores),
-    onProgress: (campaign) => showProgress(campaign),
+async function manySeeds(options: Options, files: Files): Promise<number> {
+  const range = seedRangeOf(options.seeds, firstOf(options, freshSeed()));
+  const totals = startOf(range, options, files);
+  const isTimed = options.minutes !== undefined || options.seeds === undefined;
+  const campaign = new Campaign({
+    totals,
+    lastSeed: range.last,
+    forMs: isTimed ? Number(options.minutes ?? 1) * 60_000 : Number.POSITIVE_INFINITY,
+    size: sizeOf(options),
+    bug: undefined,
+    failuresMax: FAILURES_MAX,
+    cores: coresOf(options),
+    onReport: () => showProgress(totals, range.last),
   });
-  process.stdout.write("\n");
+  const interrupt = (): void => campaign.stop();
+  process.once("SIGINT", interrupt);
+  await campaign.run();
+  process.off("SIGINT", interrupt);
+  if (options.progress !== undefined) files.write(options.progress, JSON.stringify(totals.record()));
+  if (process.stdout.isTTY) say("");
   for (const { seed, violations } of totals.failures) say(`seed ${seed}: ${violations[0]}`);
-  if (isHunt) {
-    const found = totals.failures[0];
-    say(
-      found === undefined
-        ? `${bug} was NOT found`
-        : `${bug} was found by seed ${found.seed}, after ${totals.seeds}`,
-    );
-    return found === undefined ? 1 : 0;
-  }
+  say(totals.describe());
+  if (totals.next <= range.last && Number.isFinite(range.last)) say(`go on: ${goOn(totals, range, options)}`);
   const [failure] = totals.failures;
   if (failure === undefined) return 0;
-  await oneSeed(failure.seed, { ...values, minutes: undefined });
+  await oneSeed(failure.seed, options);
   return 1;
 }
 
-function showProgress(campaign: CampaignTotals): void {
-  if (process.stdout.isTTY) process.stdout.write(`\r${campaign.describe()}   `);
-  else if (campaign.seeds % 50 === 0) say(campaign.describe());
+/** From the beginning of the range, or from where the campaign of this range was that the progress file tells of. */
+function startOf(range: SeedRange, options: Options, files: Files): CampaignTotals {
+  const kept = options.progress === undefined ? undefined : files.read(options.progress);
+  if (kept === undefined) return new CampaignTotals(range.first);
+  const record = JSON.parse(kept) as TotalsRecord;
+  if (record.first !== range.first)
+    throw new Error(`${options.progress} is of a campaign that began with seed ${record.first}`);
+  return CampaignTotals.restore(record);
 }
 
-function bugOf(values: Values): string | undefined {
-  return values.canary === true ? CANARY : values.mutation;
+function goOn(totals: CampaignTotals, range: SeedRange, options: Options): string {
+  const seeds = options.progress === undefined ? `${totals.next}-${range.last}` : options.seeds;
+  const progress = options.progress === undefined ? "" : ` --progress ${options.progress}`;
+  return `npm run sim -- --seeds ${seeds}${progress}`;
+}
+
+function showProgress(totals: CampaignTotals, last: number): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r${totals.describeProgress(last)}   `);
+  else if (totals.seeds > 0 && totals.seeds % PROGRESS_SEEDS === 0) say(totals.describeProgress(last));
+}
+
+// -- of the simulation itself --------------------------------------------------------------------------------------------
+
+async function determinism(seeds: number, options: Options): Promise<number> {
+  const firstSeed = firstOf(options, 1);
+  const differing = await findNondeterminism({
+    firstSeed,
+    seeds,
+    size: sizeOf(options),
+    cores: coresOf(options),
+    onProgress: (runs) => {
+      if (runs % PROGRESS_SEEDS === 0) say(`${runs} of ${2 * seeds} runs`);
+    },
+  });
+  say(`${seeds} seeds (${firstSeed}-${firstSeed + seeds - 1}) run twice: ${differing.length} differ`);
+  for (const seed of differing) say(`seed ${seed} differs from run to run`);
+  return differing.length === 0 ? 0 : 1;
+}
+
+async function hunt(options: Options): Promise<number> {
+  const bug = bugOf(options) ?? "";
+  const range = seedRangeOf(options.seeds ?? String(HUNT_SEEDS_MAX), firstOf(options, freshSeed()));
+  const seedsMax = range.last - range.first + 1;
+  const parts = { firstSeed: range.first, seedsMax, size: sizeOf(options), cores: coresOf(options) };
+  const { found, seeds } = await findBug(bug, parts);
+  if (found === undefined) say(`${bug} was NOT found in ${seeds} seeds`);
+  else say(`${bug} was found by seed ${found.seed}, after ${seeds}: ${found.violations[0]}`);
+  return found === undefined ? 1 : 0;
+}
+
+async function plantedBugs(options: Options, files: Files): Promise<number> {
+  const seedsMax = Number(options.limit ?? BUG_SEEDS_MAX);
+  const parts = { firstSeed: firstOf(options, 1), seedsMax, size: sizeOf(options), cores: coresOf(options) };
+  const rows = [];
+  for (const bug of options.bugs?.split(",") ?? PLANTED_BUGS) {
+    const row = await findBug(bug, parts);
+    rows.push(row);
+    say(describeRow(row));
+  }
+  const table = describeTable(rows);
+  const missed = rows.filter(({ found }) => found === undefined);
+  say(`\n${table}\n\n${rows.length - missed.length} of ${rows.length} planted bugs found`);
+  if (options.markdown !== undefined) {
+    const document = files.read(options.markdown);
+    if (document === undefined) throw new Error(`there is no ${options.markdown}`);
+    files.write(options.markdown, replaceTable(document, table));
+  }
+  return missed.length === 0 ? 0 : 1;
+}
+
+function firstOf(options: Options, otherwise: number): number {
+  return options.first === undefined ? otherwise : Number(options.first);
+}
+
+function freshSeed(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+function sizeOf(options: Options): number {
+  return Number(options.size ?? 1);
+}
+
+function coresOf(options: Options): number | undefined {
+  return options.cores === undefined ? undefined : Number(options.cores);
 }
 
 function say(text: string): void {

@@ -27,6 +27,8 @@ export interface RunResult {
   readonly traceHash: string;
   /** Empty: all promises were kept. */
   readonly violations: readonly Violation[];
+  /** The run came to its end, and every checker judged it. */
+  readonly isChecked: boolean;
   readonly statistics: RunStatistics;
   /** Numbers of the faults that came to something. */
   readonly faultNumbers: readonly number[];
@@ -44,7 +46,8 @@ export async function runPlan(plan: Plan, isVerbose = false): Promise<RunResult>
   const { history, world } = simulation;
   const violations = [...simulation.violations];
   // A run that stopped in the middle has not settled what some checkers look for.
-  if (violations.length === 0) for (const checker of CHECKERS) violations.push(...checker.check(history));
+  const isChecked = violations.length === 0;
+  if (isChecked) for (const checker of CHECKERS) violations.push(...checker.check(history));
   const asked = history.operations.filter(
     ({ outcome }) => outcome.kind === "ok" || outcome.kind === "unknown",
   );
@@ -53,6 +56,7 @@ export async function runPlan(plan: Plan, isVerbose = false): Promise<RunResult>
     plan,
     traceHash: world.trace.hash,
     violations,
+    isChecked,
     statistics: {
       simulatedMs: world.now,
       events: world.events,

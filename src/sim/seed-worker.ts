@@ -14,9 +14,15 @@ export interface SeedReport {
   readonly traceHash: string;
   /** "checker: message" of each violation. */
   readonly violations: readonly string[];
+  readonly members: number;
   readonly simulatedMs: number;
   readonly operations: number;
   readonly faults: number;
+  readonly faultKinds: number;
+  /** Every checker judged the run; one that breaks off at a violation is not judged. */
+  readonly isChecked: boolean;
+  /** CPU time of the process since the seed before, or since its start. */
+  readonly cpuMs: number;
 }
 
 export interface WorkerStart {
@@ -27,28 +33,43 @@ export interface WorkerStart {
 if (process.send !== undefined && process.argv[1]?.endsWith("seed-worker.js") === true) serveSeeds();
 
 function serveSeeds(): void {
+  let cpuBefore = 0;
   process.on("message", (message: SeedOrder | WorkerStart) => {
     if ("seed" in message) {
       run(message).then(
-        (report) => process.send?.(report),
+        (report) => {
+          const cpu = cpuMs();
+          process.send?.({ ...report, cpuMs: cpu - cpuBefore });
+          cpuBefore = cpu;
+        },
         (error: unknown) => {
           throw error;
         },
       );
     } else if (message.bug !== undefined) plantBug(message.bug);
   });
+  // Whoever interrupts the campaign from a terminal interrupts this process too; it ends when it is let go.
+  process.on("SIGINT", () => {});
   process.on("disconnect", () => process.exit(0));
 }
 
-async function run(order: SeedOrder): Promise<SeedReport> {
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+async function run(order: SeedOrder): Promise<Omit<SeedReport, "cpuMs">> {
   const result = await runPlan(planOf(order.seed, { size: order.size }));
-  const { simulatedMs, operations, faults } = result.statistics;
+  const { simulatedMs, operations, faults, faultKinds } = result.statistics;
   return {
     seed: order.seed,
     traceHash: result.traceHash,
     violations: result.violations.map(({ checker, message }) => `${checker}: ${message}`),
+    members: result.plan.members,
     simulatedMs,
     operations,
     faults,
+    faultKinds,
+    isChecked: result.isChecked,
   };
 }
