@@ -4,6 +4,7 @@ export * from "./byte-pages.js";
 export * from "./bytes.js";
 export * from "./crc32c.js";
 export * from "./panic.js";
+export * from "./planted-bugs.js";
 export * from "./ports.js";
 export * from "./random.js";
 export * from "./ring.js";

@@ -11,9 +11,4 @@ export {
   type RenewFailure,
   ttlSecondsMin,
 } from "./lessor.js";
-export {
-  clearMutations as clearLeaseMutations,
-  type LeaseMutation,
-  mutations as leaseMutations,
-  plantMutation as plantLeaseMutation,
-} from "./mutations.js";
+export { leaseBugs } from "./mutations.js";

@@ -5,14 +5,7 @@
 
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import {
-  clearLeaseMutations,
-  type LeaseBackend,
-  type LeaseCheckpoint,
-  type LeaseMutation,
-  Lessor,
-  plantLeaseMutation,
-} from "./index.js";
+import { type LeaseBackend, type LeaseCheckpoint, Lessor, leaseBugs } from "./index.js";
 import { REVOKES_IN_FLIGHT_MAX } from "./limits.js";
 import { MemoryLeases } from "./testkit.js";
 
@@ -257,13 +250,13 @@ function secondsToEndUnderElections(ttl: number): number {
 
 describe("leases", () => {
   afterEach(() => {
-    clearLeaseMutations();
+    leaseBugs.clear();
     Reflect.deleteProperty(globalThis, "ETCD_TS_SIMULATION");
   });
 
-  function plant(name: LeaseMutation): void {
+  function plant(name: "checkpointLost" | "keepAliveSuccessAfterRevoke"): void {
     Reflect.set(globalThis, "ETCD_TS_SIMULATION", true);
-    plantLeaseMutation(name);
+    leaseBugs.plant(name);
   }
 
   test("keep their promises", () => {
@@ -285,6 +278,6 @@ describe("leases", () => {
   });
 
   test("no bug is planted outside a simulation", () => {
-    expect(() => plantLeaseMutation("checkpointLost")).toThrow("simulations only");
+    expect(() => leaseBugs.plant("checkpointLost")).toThrow("simulations only");
   });
 });

@@ -5,11 +5,7 @@ export type { Backend, BucketName, RevisionVisitor } from "./backend.js";
 export { CompactionProgress } from "./compaction.js";
 export type { HashReader, RevisionHash } from "./hash.js";
 export { writeRevisionKey } from "./meta.js";
-export {
-  type MutationName as MvccMutationName,
-  mutations as mvccMutations,
-  plantMutation as plantMvccMutation,
-} from "./mutations.js";
+export { mvccBugs } from "./mutations.js";
 export type { EventSink, Leases } from "./ports.js";
 export { LEASE_GRANT_COST, putCost, txnCost } from "./quota.js";
 export type { RangeReader } from "./range.js";

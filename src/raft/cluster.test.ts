@@ -29,17 +29,14 @@ import {
   APPEND_THREAD,
   APPLY_THREAD,
   type BootstrapPeer,
-  clearMutations,
   confChangeOf,
   describeMessage,
   MemoryLogStorage,
-  MUTATION_NAMES,
-  type MutationName,
-  plantMutation,
   type RaftConfig,
   RawNode,
   type Ready,
   Role,
+  raftBugs,
 } from "./index.js";
 
 class Violation extends Error {}
@@ -590,37 +587,30 @@ describe("a cluster under random trouble", () => {
 
 describe("a planted bug", () => {
   afterEach(() => {
-    clearMutations();
+    raftBugs.clear();
     Reflect.deleteProperty(globalThis, "ETCD_TS_SIMULATION");
   });
 
-  test("cannot be planted outside a simulation", () => {
-    expect(() => plantMutation("learnerCounted")).toThrow(Panic);
-  });
-
   // Two need more patience, or a look at liveness: mutations.test.ts has them.
-  const elsewhere: readonly MutationName[] = ["preVoteResetsTimer", "staleTermAccepted"];
-  test.each(MUTATION_NAMES.filter((name) => !elsewhere.includes(name)))(
-    "is found: %s",
-    (name: MutationName) => {
-      Reflect.set(globalThis, "ETCD_TS_SIMULATION", true);
-      plantMutation(name);
-      let found = "";
-      let seed = 0;
-      while (found === "" && seed < 500) {
-        seed++;
-        try {
-          run(seed, STEPS);
-        } catch (error) {
-          if (!(error instanceof Violation) && !(error instanceof Panic)) throw error;
-          found = `seed ${seed}: ${error.message}`;
-        }
+  const elsewhere: readonly string[] = ["preVoteResetsTimer", "staleTermAccepted"];
+  test.each(raftBugs.names.filter((name) => !elsewhere.includes(name)))("is found: %s", (name) => {
+    Reflect.set(globalThis, "ETCD_TS_SIMULATION", true);
+    raftBugs.plant(name);
+    let found = "";
+    let seed = 0;
+    while (found === "" && seed < 500) {
+      seed++;
+      try {
+        run(seed, STEPS);
+      } catch (error) {
+        if (!(error instanceof Violation) && !(error instanceof Panic)) throw error;
+        found = `seed ${seed}: ${error.message}`;
       }
-      expect(found).not.toBe("");
-      // The same seed without the bug is fine: it was the bug.
-      clearMutations();
-      run(seed, STEPS);
-      if (SHOW) console.log(name, found);
-    },
-  );
+    }
+    expect(found).not.toBe("");
+    // The same seed without the bug is fine: it was the bug.
+    raftBugs.clear();
+    run(seed, STEPS);
+    if (SHOW) console.log(name, found);
+  });
 });

@@ -24,13 +24,7 @@ export {
   isResponse,
   isStorageThread,
 } from "./messages.js";
-export {
-  clearMutations,
-  MUTATION_NAMES,
-  type MutationName,
-  type Mutations,
-  plantMutation,
-} from "./mutations.js";
+export { raftBugs } from "./mutations.js";
 export { PROGRESS_STATE_NAMES, ProgressState } from "./progress.js";
 export { JointQuorum } from "./quorum/joint.js";
 export { Majority, VOTE_RESULT_NAMES, VoteResult } from "./quorum/majority.js";

@@ -4,7 +4,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Random, utf8 } from "#base";
 import { ConfState, Entry, EntryType, MessageType, RaftMessage } from "#proto";
-import { clearMutations, MemoryLogStorage, MUTATION_NAMES, plantMutation, RawNode, Role } from "./index.js";
+import { MemoryLogStorage, RawNode, Role, raftBugs } from "./index.js";
 
 const EARLIEST: Random = { uint32: () => 0, float: () => 0, below: () => 0 };
 
@@ -34,7 +34,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  clearMutations();
+  raftBugs.clear();
   Reflect.deleteProperty(globalThis, "ETCD_TS_SIMULATION");
 });
 
@@ -50,7 +50,7 @@ describe("staleTermAccepted", () => {
 
   test("lets an old leader replace what a newer one wrote", () => {
     expect(termAfterStaleAppend()).toBe(3);
-    plantMutation("staleTermAccepted");
+    raftBugs.plant("staleTermAccepted");
     expect(termAfterStaleAppend()).toBe(2);
   });
 });
@@ -72,15 +72,7 @@ describe("preVoteResetsTimer", () => {
 
   test("keeps a member from ever standing for election", () => {
     expect(standsForElection()).toBe(true);
-    plantMutation("preVoteResetsTimer");
+    raftBugs.plant("preVoteResetsTimer");
     expect(standsForElection()).toBe(false);
-  });
-});
-
-describe("planting", () => {
-  test("needs a known name and a simulation", () => {
-    expect(MUTATION_NAMES.length).toBe(14);
-    Reflect.deleteProperty(globalThis, "ETCD_TS_SIMULATION");
-    expect(() => plantMutation("learnerCounted")).toThrow(/simulation only/);
   });
 });

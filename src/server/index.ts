@@ -11,12 +11,7 @@ export type { Member } from "./member.js";
 export type { AppliedHook } from "./member-metrics.js";
 export { Metrics } from "./metrics.js";
 export { type MetricSources, registerMetrics } from "./metrics-table.js";
-export {
-  clearMutations as clearServerMutations,
-  mutations as serverMutations,
-  plantMutation as plantServerMutation,
-  type ServerMutation,
-} from "./mutations.js";
+export { serverBugs } from "./mutations.js";
 export { ReadWaiter } from "./reads.js";
 export { RemovedError } from "./removal.js";
 export { Operation } from "./request.js";

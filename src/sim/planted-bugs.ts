@@ -1,48 +1,27 @@
 // The bugs that can be planted, those of all rooms, by name. A simulation that does not find them proves nothing by finding
 // nothing else.
 
-import { clearLeaseMutations, type LeaseMutation, leaseMutations, plantLeaseMutation } from "#lease";
-import {
-  clearWatchMutations,
-  type MvccMutationName,
-  mvccMutations,
-  plantMvccMutation,
-  plantWatchMutation,
-  type WatchMutation,
-  watchMutations,
-} from "#mvcc";
-import { clearMutations, MUTATION_NAMES, plantMutation } from "#raft";
-import { clearServerMutations, plantServerMutation, type ServerMutation, serverMutations } from "#server";
+import type { PlantedBugs } from "#base";
+import { leaseBugs } from "#lease";
+import { mvccBugs, watchBugs } from "#mvcc";
+import { raftBugs } from "#raft";
+import { serverBugs } from "#server";
 
-const PLANTERS = new Map<string, () => void>();
-for (const name of MUTATION_NAMES) PLANTERS.set(name, () => plantMutation(name));
-for (const name of Object.keys(serverMutations) as ServerMutation[])
-  PLANTERS.set(name, () => plantServerMutation(name));
-for (const name of Object.keys(mvccMutations) as MvccMutationName[])
-  PLANTERS.set(name, () => plantMvccMutation(name));
-for (const name of Object.keys(watchMutations) as WatchMutation[])
-  PLANTERS.set(name, () => plantWatchMutation(name));
-for (const name of Object.keys(leaseMutations) as LeaseMutation[])
-  PLANTERS.set(name, () => plantLeaseMutation(name));
+const ROOMS: readonly PlantedBugs<string>[] = [raftBugs, serverBugs, mvccBugs, watchBugs, leaseBugs];
 
-export const PLANTED_BUGS: readonly string[] = [...PLANTERS.keys()];
+export const PLANTED_BUGS: readonly string[] = ROOMS.flatMap((room) => room.names);
 
 /** The one that `--canary` and the tests use: quickly found, and by more than one checker. */
 export const CANARY = "acknowledgeBeforeSync";
 
 /** Plants a bug in this process, which from then on is good for nothing but simulation. Throws for an unknown name. */
 export function plantBug(name: string): void {
-  const plant = PLANTERS.get(name);
-  if (plant === undefined) throw new Error(`no such bug: ${name}; there are ${PLANTED_BUGS.join(", ")}`);
+  const room = ROOMS.find(({ names }) => names.includes(name));
+  if (room === undefined) throw new Error(`no such bug: ${name}; there are ${PLANTED_BUGS.join(", ")}`);
   Reflect.set(globalThis, "ETCD_TS_SIMULATION", true);
-  plant();
+  room.plant(name);
 }
 
 export function removeBugs(): void {
-  clearMutations();
-  clearServerMutations();
-  clearLeaseMutations();
-  clearWatchMutations();
-  if (Reflect.get(globalThis, "ETCD_TS_SIMULATION") !== true) return;
-  for (const name of Object.keys(mvccMutations) as MvccMutationName[]) plantMvccMutation(name, false);
+  for (const room of ROOMS) room.clear();
 }

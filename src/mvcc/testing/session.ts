@@ -2,11 +2,11 @@
 // the last commit.
 
 import { fromBinary } from "@bufbuild/protobuf";
-import { printable, utf8, WireWriter } from "#base";
+import { type PlantedBugs, printable, utf8, WireWriter } from "#base";
 import { type LeaseId, mvccpb, type RpcError } from "#proto";
 import { type CommandTable, runCommand } from "#testing";
 import { CompactionProgress } from "../compaction.js";
-import { type MutationName, mutations, plantMutation } from "../mutations.js";
+import { mvccBugs } from "../mutations.js";
 import type { EventSink, Leases } from "../ports.js";
 import { putCost, txnCost } from "../quota.js";
 import type { RangeReader } from "../range.js";
@@ -292,8 +292,7 @@ export class Session implements EventSink {
   private mutate(name: string, on: boolean): string {
     const scope = globalThis as { ETCD_TS_SIMULATION?: boolean };
     scope.ETCD_TS_SIMULATION = true;
-    if (!(name in mutations)) throw new Error(`no mutation ${name}`);
-    plantMutation(name as MutationName, on);
+    (mvccBugs as PlantedBugs<string>).plant(name, on);
     delete scope.ETCD_TS_SIMULATION;
     return "";
   }

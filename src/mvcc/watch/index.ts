@@ -3,12 +3,7 @@
 export type { EventBatch, StoreEvent } from "./events.js";
 export type { History, RecordVisitor } from "./history.js";
 export { WatchHub, type WatchHubOptions } from "./hub.js";
-export {
-  clearMutations as clearWatchMutations,
-  mutations as watchMutations,
-  plantMutation as plantWatchMutation,
-  type WatchMutation,
-} from "./mutations.js";
+export { watchBugs } from "./mutations.js";
 export { NO_WATCH, type WatchId } from "./queue.js";
 export { WatchStream } from "./stream.js";
 export type { Watcher, WatchSpec } from "./watcher.js";

@@ -6,13 +6,7 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { SeededRandom, utf8, WireWriter } from "#base";
-import {
-  clearWatchMutations,
-  plantWatchMutation,
-  WatchHub,
-  type WatchMutation,
-  type WatchStream,
-} from "./index.js";
+import { WatchHub, type WatchStream, watchBugs } from "./index.js";
 import {
   type DecodedEvent,
   type DecodedKv,
@@ -350,7 +344,7 @@ const RUNS = { numRuns: 1500, seed: 20240 };
 
 describe("watch", () => {
   afterEach(() => {
-    clearWatchMutations();
+    watchBugs.clear();
     Reflect.deleteProperty(globalThis, "ETCD_TS_SIMULATION");
   });
 
@@ -358,21 +352,15 @@ describe("watch", () => {
     fc.assert(promises, RUNS);
   });
 
-  const planted: WatchMutation[] = [
-    "progressBeforeQueuedEvents",
-    "eventsLostOnFullStream",
-    "futureRevisionWatchGetsOlderEvents",
-    "watchBackInTimeAfterSnapshot",
-  ];
-  for (const name of planted) {
+  for (const name of watchBugs.names) {
     test(`finds ${name}`, () => {
       Reflect.set(globalThis, "ETCD_TS_SIMULATION", true);
-      plantWatchMutation(name);
+      watchBugs.plant(name);
       expect(fc.check(promises, RUNS).failed).toBe(true);
     });
   }
 
   test("plants no bug outside a simulation", () => {
-    expect(() => plantWatchMutation("eventsLostOnFullStream")).toThrow("simulations only");
+    expect(() => watchBugs.plant("eventsLostOnFullStream")).toThrow("simulations only");
   });
 });
