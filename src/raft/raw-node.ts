@@ -20,6 +20,7 @@ import {
 import { type BootstrapPeer, bootstrap } from "./bootstrap.js";
 import { type AnyConfChange, confChangeEntry } from "./confchange.js";
 import { type RaftConfig, resolveConfig } from "./config.js";
+import type { Configuration } from "./configuration.js";
 import { isLocalMessage, isResponse, isStorageThread, isWellFormed } from "./messages.js";
 import { proposeData } from "./proposal.js";
 import { Raft } from "./raft.js";
@@ -269,9 +270,14 @@ export class RawNode {
     return fullStatus(this.raft);
   }
 
-  /** The configuration in force. */
+  /** The configuration in force; another object after each change. */
+  get configuration(): Configuration {
+    return this.raft.tracker.configuration;
+  }
+
+  /** The configuration in force, as it is sent and stored. */
   confState(): ConfState {
-    return this.raft.tracker.configuration.toConfState();
+    return this.configuration.toConfState();
   }
 
   /** Several lines: the member, then what it knows of the others. */

@@ -62,8 +62,9 @@ export interface StateMachine {
 
 export class RaftDriver {
   readonly node: RawNode;
+  /** What of the log is durable. */
+  readonly storage: MemoryLogStorage;
   private readonly clock: Clock;
-  private readonly storage: MemoryLogStorage;
   private readonly log: LogWriter;
   private readonly transport: Transport;
   private readonly machine: StateMachine;

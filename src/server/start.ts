@@ -9,7 +9,7 @@ import type { Clock, Disk, Logger, Panic, Random } from "#base";
 import { Lessor, ttlSecondsMin } from "#lease";
 import { Store, WatchHub } from "#mvcc";
 import { HardState, type MemberId, type Snapshot, serverpb } from "#proto";
-import { MemoryLogStorage, RawNode } from "#raft";
+import { MemoryLogStorage, type RaftConfig, RawNode } from "#raft";
 import {
   type DataDir,
   openDataDir,
@@ -41,6 +41,8 @@ export interface StartBounds {
   /** Watch responses above this size go out in fragments, to those who asked for them. */
   readonly watchFragmentBytes?: number;
   readonly leaseCheckpointIntervalMs?: number;
+  /** Sizes of what raft sends and of what it lets wait. */
+  readonly raft?: Pick<RaftConfig, "messageBytesMax" | "inflightMessagesMax" | "applyingBytesMax">;
 }
 
 /** What a member that joins a running cluster has learned from it. */
@@ -179,6 +181,7 @@ async function open(options: StartOptions, opened: Opened): Promise<RunningMembe
     heartbeatTicks: 1,
     preVote: config.preVote,
     checkQuorum: true,
+    ...options.bounds?.raft,
   });
   if (contents === undefined && options.join === undefined) node.bootstrap(cluster.bootstrapPeers());
 
