@@ -5,8 +5,8 @@
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Logger } from "#base";
+import { ManualClock } from "#testing";
 import { ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR } from "../../test/h2/case.js";
-import { ManualClock } from "../../test/h2/manual-clock.js";
 import {
   block,
   CONTINUATION,

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ManualClock } from "../../test/h2/manual-clock.js";
+import { ManualClock } from "#testing";
 import { Deadline, DeadlineWheel } from "./deadlines.js";
 
 class Probe extends Deadline {

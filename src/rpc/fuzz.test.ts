@@ -9,7 +9,7 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { expect, test } from "vitest";
 import { type Random, SeededRandom, SILENT } from "#base";
-import { ManualClock } from "../../test/h2/manual-clock.js";
+import { ManualClock } from "#testing";
 import {
   block,
   CONTINUATION,

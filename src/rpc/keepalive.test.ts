@@ -1,7 +1,7 @@
 // Keepalive on both sides, and graceful stop frame by frame, on a clock that the test moves.
 
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ManualClock } from "../../test/h2/manual-clock.js";
+import { ManualClock } from "#testing";
 import {
   ACK,
   call,
