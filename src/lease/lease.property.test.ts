@@ -109,8 +109,8 @@ class Run {
       revokeRetryMs: 3000,
       checkpoints: true,
       checkpointIntervalMs: CHECKPOINT_MS,
+      storesCheckpoints: () => true,
     });
-    lessor.persistCheckpoints = true;
     lessor.restore();
     return lessor;
   }
@@ -230,6 +230,7 @@ function secondsToEndUnderElections(ttl: number): number {
         revokeRetryMs: 3000,
         checkpoints: true,
         checkpointIntervalMs: CHECKPOINT_MS,
+        storesCheckpoints: () => false,
       }),
   );
   for (const lessor of lessors) lessor.grant(1n, ttl, 0);

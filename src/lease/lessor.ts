@@ -45,6 +45,9 @@ export interface LessorOptions {
   /** Gate LeaseCheckpoint: propose checkpoints while primary. */
   readonly checkpoints: boolean;
   readonly checkpointIntervalMs?: number;
+  /** Whether checkpoints are stored: gate LeaseCheckpointPersist, or a cluster version from 3.6 on. Asked at each one, and
+   *  equal on all members at the same place of the log. */
+  readonly storesCheckpoints: () => boolean;
 }
 
 /** The least TTL for an election timeout, in seconds: a lease must outlive an election. */
@@ -61,8 +64,6 @@ export type GrantOutcome =
 export type RenewFailure = "not found" | "not primary" | "expired" | "checkpointed";
 
 export class Lessor {
-  /** Whether checkpoints survive a restart: gate LeaseCheckpointPersist, or a cluster version of 3.6 and later. */
-  persistCheckpoints = false;
   isPrimary = false;
 
   // Read by metrics.
@@ -73,6 +74,7 @@ export class Lessor {
   private readonly backend: LeaseBackend;
   private readonly ttlMin: number;
   private readonly proposesCheckpoints: boolean;
+  private readonly storesCheckpoints: () => boolean;
   private readonly leases = new Map<LeaseId, Lease>();
   private readonly expiry: Expiry;
   private readonly checkpoints: Checkpoints;
@@ -83,6 +85,7 @@ export class Lessor {
     this.backend = backend;
     this.ttlMin = options.ttlMin;
     this.proposesCheckpoints = options.checkpoints;
+    this.storesCheckpoints = options.storesCheckpoints;
     this.expiry = new Expiry(options.revokeRetryMs);
     this.checkpoints = new Checkpoints(options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS);
   }
@@ -142,7 +145,7 @@ export class Lessor {
     if (lease === undefined) return false;
     if (mutations.checkpointLost) return true;
     lease.remainingTtl = remainingTtl;
-    if (this.persistCheckpoints) this.persist(lease);
+    if (this.storesCheckpoints()) this.persist(lease);
     if (this.isPrimary && this.proposesCheckpoints) this.checkpoints.schedule(lease, nowMs);
     return true;
   }

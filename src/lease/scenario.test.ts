@@ -7,7 +7,7 @@ import { MemoryLeases } from "./testkit.js";
 
 class Session {
   private readonly backend = new MemoryLeases();
-  private lessor = this.create(false);
+  private lessor = this.create(false, false);
   private nowMs = 0;
   private readonly commands: CommandTable = {
     lessor: (args) => this.configure(args),
@@ -39,18 +39,18 @@ class Session {
     return runCommand(this.commands, line);
   }
 
-  private create(checkpoints: boolean): Lessor {
+  private create(checkpoints: boolean, stores: boolean): Lessor {
     return new Lessor(this.backend, {
       ttlMin: 2,
       revokeRetryMs: 7000,
       checkpoints,
       checkpointIntervalMs: 300_000,
+      storesCheckpoints: () => stores,
     });
   }
 
   private configure(args: string[]): string {
-    this.lessor = this.create(args.includes("checkpoints"));
-    this.lessor.persistCheckpoints = args.includes("persist");
+    this.lessor = this.create(args.includes("checkpoints"), args.includes("store"));
     this.lessor.restore();
     return "";
   }

@@ -8,6 +8,7 @@ import {
   type ChangeOutcome,
   type Member as ClusterMember,
   clusterIdOf,
+  compareVersions,
   encodeV2Store,
   initialMembers,
   Membership,
@@ -24,7 +25,7 @@ import type { ServerConfig } from "./config.js";
 
 const CONF_STATE = utf8("confState");
 const STORAGE_VERSION = utf8("storageVersion");
-/** From this cluster version on the backend says which schema it has. */
+/** From this cluster version on the backend says which schema it has, and keeps the checkpoints of leases. */
 const FIRST_STORAGE_VERSION = { major: 3, minor: 6, patch: 0 };
 
 /** The configuration cannot start a cluster; the message says what to change. */
@@ -139,6 +140,12 @@ export class Cluster implements ClusterState {
     return stored === undefined ? "" : utf8Text(stored);
   }
 
+  /** All members are new enough to keep the checkpoints of leases. */
+  get storesCheckpoints(): boolean {
+    const { version } = this.membership;
+    return version !== undefined && compareVersions(version, FIRST_STORAGE_VERSION) >= 0;
+  }
+
   get configuration(): ConfState {
     return this.confState;
   }
@@ -149,7 +156,7 @@ export class Cluster implements ClusterState {
     const version = parseVersion(text);
     if (version === undefined) return;
     this.membership.setVersion(version);
-    if (version.major > FIRST_STORAGE_VERSION.major || version.minor >= FIRST_STORAGE_VERSION.minor) {
+    if (compareVersions(version, FIRST_STORAGE_VERSION) >= 0) {
       this.backend.put("meta", STORAGE_VERSION, utf8(versionText(minorOf(version))));
     }
   }
