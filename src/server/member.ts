@@ -363,9 +363,20 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   linearizableRead(waiter: ReadWaiter): void {
     if (this.stopped) return waiter.onFailed(ErrStopped);
     if (this.readableNow) return waiter.onReady();
-    if (this.reads.unanswered >= READS_MAX) return waiter.onFailed(ErrRequestTooManyRequests);
+    if (this.reads.waiting >= READS_MAX) return waiter.onFailed(ErrRequestTooManyRequests);
     this.reads.add(waiter, this.clock.now());
     this.driver.schedule();
+  }
+
+  /**
+   * Whether a renewal may be acknowledged: whoever leads by now, if it is not this member, gives the lease all the time that
+   * the client is told of. Voters that have heard from this leader elect nobody for an election timeout, and a new leader
+   * adds another to every lease, so half of one since the last confirmation is safe whatever clocks and ticks do.
+   */
+  get leadsForCertain(): boolean {
+    if (!this.isLeader) return false;
+    if (this.cluster.isAlone) return true;
+    return this.reads.wasConfirmedWithin(this.config.electionTimeoutMs / 2, this.clock.now());
   }
 
   nextLeaseId(): LeaseId {
@@ -415,6 +426,7 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
     this.committer.appliedIndex = last.index;
     this.committer.appliedTerm = last.term;
     this.noteSlowApply(began, entries.length);
+    if (this.isLeader && !this.lessor.isPrimary) this.judgeLeases();
     this.reads.onApplied(last.index);
     this.committer.onApplied();
     this.snapshots.onApplied(entries);
@@ -502,15 +514,16 @@ export class Member implements StateMachine, ApplyListener, HealthSubject {
   onLeadership(): void {
     this.metrics.onLeadership(this.leader, this.hasLeader);
     this.reads.onLeaderChanged();
-    if (this.isLeader === this.lessor.isPrimary) return;
-    if (this.isLeader) {
-      this.lessor.promote(this.clock.now(), this.config.electionTimeoutMs);
-      this.publisher.proposeVersion();
-    } else {
-      this.lessor.demote();
-      // Renewals that waited for a revocation by this member must ask the new leader.
-      this.releaseLeaseWaiters();
-    }
+    if (this.isLeader) return this.publisher.proposeVersion();
+    if (!this.lessor.isPrimary) return;
+    this.lessor.demote();
+    // Renewals that waited for a revocation by this member must ask the new leader.
+    this.releaseLeaseWaiters();
+  }
+
+  /** A new leader knows every lease that there is once it has applied an entry of its own term. */
+  private judgeLeases(): void {
+    if (this.appliedTerm === this.term) this.lessor.promote(this.clock.now(), this.config.electionTimeoutMs);
   }
 
   onDropped(counter: number): void {

@@ -76,4 +76,40 @@ describe("LinearizableReads", () => {
     all.expire(7000);
     expect(read.outcome).toBe("Timeout");
   });
+
+  it("fails reads that were confirmed and then wait too long for entries to be applied", () => {
+    const { reads: all, probe } = reads();
+    const first = probe(0);
+    all.onConfirmed(all.nextAttempt(0), 10, 9);
+    const second = probe(1000);
+    all.onConfirmed(all.nextAttempt(1000), 20, 9);
+    expect(all.waiting).toBe(2);
+    all.expire(7000);
+    expect([first.outcome, second.outcome, all.waiting]).toEqual(["Timeout", "waiting", 1]);
+    all.onApplied(20);
+    expect([first.outcome, second.outcome, all.waiting]).toEqual(["Timeout", "ready", 0]);
+    expect(all.failedReads).toBe(1);
+  });
+
+  it("remembers until the leader changes as of when it was confirmed", () => {
+    const { reads: all, probe } = reads();
+    expect(all.wasConfirmedWithin(500, 0)).toBe(false);
+    probe(100);
+    const attempt = all.nextAttempt(100);
+    all.onConfirmed(attempt, 10, 9);
+    expect([all.wasConfirmedWithin(500, 600), all.wasConfirmedWithin(500, 601)]).toEqual([true, false]);
+    all.onLeaderChanged();
+    expect(all.wasConfirmedWithin(500, 600)).toBe(false);
+  });
+
+  it("does not keep who only wants the leader confirmed until entries are applied", () => {
+    const { reads: all } = reads();
+    class Confirmation extends Probe {
+      override readonly wantsApplied = false;
+    }
+    const confirmation = new Confirmation();
+    all.add(confirmation, 0);
+    all.onConfirmed(all.nextAttempt(0), 10, 9);
+    expect([confirmation.outcome, all.waiting]).toEqual(["ready", 0]);
+  });
 });

@@ -12,6 +12,8 @@ import { mutations } from "./mutations.js";
 export abstract class ReadWaiter {
   /** Set by `LinearizableReads.add`. */
   deadline = 0;
+  /** False: enough that this member still leads (or knows who does); what is applied does not matter. */
+  readonly wantsApplied: boolean = true;
 
   /** The applied state now contains everything acknowledged before the read was asked for. */
   abstract onReady(): void;
@@ -27,6 +29,9 @@ export class LinearizableReads {
   private attemptAt = 0;
   /** Confirmed, waiting for the apply loop to reach an index. */
   private readonly confirmed = new Ring<ConfirmedReads>();
+  private confirmedCount = 0;
+  /** Since the leader last changed: when the newest attempt that was confirmed had been begun. */
+  private confirmedAt = Number.NEGATIVE_INFINITY;
   private readonly patienceMs: number;
   slowReads = 0;
   failedReads = 0;
@@ -35,9 +40,14 @@ export class LinearizableReads {
     this.patienceMs = patienceMs;
   }
 
-  /** Reads that no answer of raft's covers yet. */
-  get unanswered(): number {
-    return this.queued.length + this.asked.length;
+  /** Everybody who waits, for raft's answer or for entries to be applied. */
+  get waiting(): number {
+    return this.queued.length + this.asked.length + this.confirmedCount;
+  }
+
+  /** Whether whoever leads has been confirmed, as of some moment in the last `ms` before `now`. */
+  wasConfirmedWithin(ms: number, now: number): boolean {
+    return now - this.confirmedAt <= ms;
   }
 
   add(waiter: ReadWaiter, now: number): void {
@@ -74,13 +84,21 @@ export class LinearizableReads {
     if (attempt !== this.attempt || this.asked.length === 0) return;
     const reads = this.asked;
     this.asked = [];
-    if (index <= appliedIndex) for (const read of reads) read.onReady();
-    else this.confirmed.push({ index, reads });
+    this.confirmedAt = this.attemptAt;
+    const unapplied: ReadWaiter[] = [];
+    for (const read of reads) {
+      if (index <= appliedIndex || !read.wantsApplied) read.onReady();
+      else unapplied.push(read);
+    }
+    if (unapplied.length === 0) return;
+    this.confirmed.push({ index, reads: unapplied });
+    this.confirmedCount += unapplied.length;
   }
 
   onApplied(appliedIndex: number): void {
     for (let head = this.confirmed.peek(); head !== undefined && head.index <= appliedIndex; ) {
       this.confirmed.shift();
+      this.confirmedCount -= head.reads.length;
       for (const read of head.reads) read.onReady();
       head = this.confirmed.peek();
     }
@@ -91,6 +109,7 @@ export class LinearizableReads {
     const reads = this.asked;
     this.asked = [];
     this.attempt++;
+    this.confirmedAt = Number.NEGATIVE_INFINITY;
     this.failedReads += reads.length;
     for (const read of reads) read.onFailed(ErrLeaderChanged);
   }
@@ -100,6 +119,7 @@ export class LinearizableReads {
     const late: ReadWaiter[] = [];
     this.queued = takeLate(this.queued, now, late);
     this.asked = takeLate(this.asked, now, late);
+    this.takeLateConfirmed(now, late);
     this.failedReads += late.length;
     // Last, for whoever fails may ask again.
     for (const read of late) read.onFailed(ErrTimeout);
@@ -108,10 +128,22 @@ export class LinearizableReads {
   failAll(error: RpcError): void {
     const all = [...this.queued, ...this.asked];
     for (let head = this.confirmed.shift(); head !== undefined; head = this.confirmed.shift())
-      all.push(...head.reads);
+      for (const read of head.reads) all.push(read);
     this.queued = [];
     this.asked = [];
+    this.confirmedCount = 0;
     for (const read of all) read.onFailed(error);
+  }
+
+  /** Everyone has the same patience, so those who were confirmed first are late first. */
+  private takeLateConfirmed(now: number, late: ReadWaiter[]): void {
+    for (let head = this.confirmed.peek(); head !== undefined; head = this.confirmed.peek()) {
+      const before = head.reads.length;
+      head.reads = takeLate(head.reads, now, late);
+      this.confirmedCount -= before - head.reads.length;
+      if (head.reads.length > 0) return;
+      this.confirmed.shift();
+    }
   }
 }
 
@@ -125,5 +157,6 @@ function takeLate(reads: ReadWaiter[], now: number, late: ReadWaiter[]): ReadWai
 
 interface ConfirmedReads {
   readonly index: number;
-  readonly reads: readonly ReadWaiter[];
+  /** Oldest first. */
+  reads: ReadWaiter[];
 }

@@ -61,9 +61,7 @@ export class Admission {
     const { member } = this;
     if (member.isStopped) return ErrStopped;
     if (member.isLearner && !LEARNER_METHODS.has(call.method.path)) return ErrNotSupportedForLearner;
-    const { metadata } = call;
-    if (!(metadata.derived instanceof Sound)) metadata.derived = this.judge(call);
-    const sound = metadata.derived as Sound;
+    const sound = this.soundnessOf(call);
     if (call.method.kind === "unary") sound.count.unary++;
     else sound.count.streams++;
     if (sound.error !== undefined) return sound.error;
@@ -71,8 +69,19 @@ export class Admission {
     return undefined;
   }
 
-  private judge(call: ServerCall): Sound {
-    const { metadata } = call;
+  /** Whether the client wants no answer from a member without a leader. */
+  requiresLeader(call: ServerCall): boolean {
+    return this.soundnessOf(call).requiresLeader;
+  }
+
+  private soundnessOf({ metadata }: ServerCall): Sound {
+    if (metadata.derived instanceof Sound) return metadata.derived;
+    const sound = this.judge(metadata);
+    metadata.derived = sound;
+    return sound;
+  }
+
+  private judge(metadata: ServerCall["metadata"]): Sound {
     const version = metadata.get(CLIENT_API_VERSION);
     // Header values arrive as bytes read one to a character.
     const error = version !== undefined && !isUtf8(version) ? ErrInvalidClientAPIVersion : undefined;

@@ -7,6 +7,7 @@ import { Admission } from "./admission.js";
 import { ClusterService } from "./cluster.js";
 import { HealthService } from "./health.js";
 import { KvService } from "./kv.js";
+import { LeaderGuard } from "./leader-guard.js";
 import { LeaseService } from "./lease.js";
 import { MaintenanceService } from "./maintenance.js";
 import { DescriptorIndex, REFLECTION_SERVICES, ReflectionStream } from "./reflection.js";
@@ -33,8 +34,9 @@ export class Services {
     });
     this.admission = new Admission(member);
     this.kv = new KvService(member);
-    this.lease = new LeaseService(member);
-    this.watch = new WatchService(member.hub, member.clock);
+    const leaderGuard = new LeaderGuard(member, member.clock, member.config.electionTimeoutMs);
+    this.lease = new LeaseService(member, leaderGuard);
+    this.watch = new WatchService(member.hub, member.clock, leaderGuard);
     this.cluster = new ClusterService(member);
     this.maintenance = new MaintenanceService(member, (running) => {
       if (options.stopOnDefrag) this.health.setServing(!running);
@@ -53,8 +55,10 @@ export class Services {
     this.registerKv(server);
     this.registerLease(server);
     this.registerMaintenance(server);
-    const { watch, cluster, health } = this;
-    server.register("etcdserverpb.Watch", "Watch", "bidi", (call) => watch.open(call));
+    const { watch, cluster, health, admission } = this;
+    server.register("etcdserverpb.Watch", "Watch", "bidi", (call) =>
+      watch.open(call, admission.requiresLeader(call)),
+    );
     server.register("etcdserverpb.Cluster", "MemberList", "unary", (call, m) => cluster.memberList(call, m));
     server.register("grpc.health.v1.Health", "Check", "unary", (call, m) => health.check(call, m));
     server.register("grpc.health.v1.Health", "List", "unary", (call) => health.list(call));
@@ -84,11 +88,13 @@ export class Services {
   }
 
   private registerLease(server: RpcServer): void {
-    const { lease } = this;
+    const { lease, admission } = this;
     const name = "etcdserverpb.Lease";
     server.register(name, "LeaseGrant", "unary", (call: ServerCall, m) => lease.grant(call, m));
     server.register(name, "LeaseRevoke", "unary", (call: ServerCall, m) => lease.revoke(call, m));
-    server.register(name, "LeaseKeepAlive", "bidi", (call) => lease.keepAlive(call));
+    server.register(name, "LeaseKeepAlive", "bidi", (call) =>
+      lease.keepAlive(call, admission.requiresLeader(call)),
+    );
     server.register(name, "LeaseTimeToLive", "unary", (call: ServerCall, m) => lease.timeToLive(call, m));
     server.register(name, "LeaseLeases", "unary", (call: ServerCall) => lease.leases(call));
   }

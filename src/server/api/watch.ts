@@ -9,6 +9,7 @@ import { exponentialBounds, Histogram } from "../histogram.js";
 import { WATCH_CONTROL_QUEUE_MAX } from "../limits.js";
 import { failWith, type StreamCall, type StreamObserver } from "./call.js";
 import { decodeMessage } from "./decode.js";
+import type { LeaderGuard } from "./leader-guard.js";
 
 const scratch = new WireWriter(64 * 1024);
 
@@ -16,6 +17,7 @@ const scratch = new WireWriter(64 * 1024);
 export class WatchService {
   private readonly hub: WatchHub;
   private readonly clock: Clock;
+  private readonly leaderGuard: LeaderGuard;
   /** Sessions with output that was not pumped yet. */
   private ready: WatchSession[] = [];
   private readonly sessions = new Set<WatchSession>();
@@ -36,21 +38,25 @@ export class WatchService {
     this.pump();
   };
 
-  constructor(hub: WatchHub, clock: Clock) {
+  constructor(hub: WatchHub, clock: Clock, leaderGuard: LeaderGuard) {
     this.hub = hub;
     this.clock = clock;
+    this.leaderGuard = leaderGuard;
   }
 
-  open(call: StreamCall): StreamObserver {
+  /** @param requiresLeader the client wants the stream to end when the cluster has no leader */
+  open(call: StreamCall, requiresLeader = false): StreamObserver {
     const stream = this.hub.createStream(this.clock.now());
     const session = new WatchSession(call, stream, this);
     stream.context = session;
     this.sessions.add(session);
+    if (requiresLeader) this.leaderGuard.add(session);
     return session;
   }
 
   forget(session: WatchSession): void {
     this.sessions.delete(session);
+    this.leaderGuard.remove(session);
   }
 
   /** Ends every stream: the server stops, and watches would keep it from ending. */
