@@ -11,7 +11,9 @@
 import { randomBytes } from "node:crypto";
 import type { Http2Stream } from "./stream.js";
 
-const BITS_MIN = 4;
+const BITS_MIN = 5;
+/** A larger table gives its memory back when most of it is unused. */
+const BITS_KEPT = 8;
 const MULTIPLIER = randomBytes(4).readUInt32LE() | 1;
 
 export class StreamTable {
@@ -63,7 +65,7 @@ export class StreamTable {
       at = (at + 1) & mask;
     }
     slots[hole] = undefined;
-    if (this.bits > BITS_MIN && this.count * 8 < slots.length) this.resize(this.bits - 1);
+    if (this.bits > BITS_KEPT && this.count * 8 < slots.length) this.resize(this.bits - 1);
   }
 
   /** All streams as they are now, in ascending order of their ids: the table may change while they are walked. */
