@@ -47,6 +47,7 @@ import {
   storedContent,
   writeRevisionKey,
 } from "./record.js";
+import { RecordCache } from "./record-cache.js";
 import { WorkerHost, workerFile } from "./worker-host.js";
 import { keyText } from "./write-batch.js";
 import type { CommitRequest, FileSizes } from "./writer-worker.js";
@@ -75,6 +76,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   /** What builds a whole file: never two at a time. */
   private readonly maintenance = new Lane();
   private readonly pending = new PendingWrites();
+  private readonly cache = new RecordCache();
   private queuedJob: CommitJob | undefined;
   private queuedCommit: Promise<void> | undefined;
   private runningCommit: Promise<void> | undefined;
@@ -134,6 +136,10 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   readRevision(main: number, sub: number): Uint8Array | undefined {
     const pending = this.pending.readRevision(main, sub);
     if (pending !== undefined) return pending === null ? undefined : pending;
+    return this.cache.get(main, sub) ?? this.readCommitted(main, sub);
+  }
+
+  private readCommitted(main: number, sub: number): Uint8Array | undefined {
     const key = sub === 0 ? this.key8 : this.key12;
     writeRevisionKey(key, 0, main, sub);
     const end = this.environment.get(key);
@@ -142,10 +148,12 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
     if (!isIntact(key, 0, key.length, stored, 0, end)) {
       this.damaged("checksum mismatch of a record", { main, sub });
     }
+    this.cache.add(main, sub, stored, 1, end - 4);
     return stored.subarray(1, end - 4);
   }
 
   deleteRevision(main: number, sub: number): void {
+    this.cache.delete(main, sub);
     this.pending.active.deleteRevision(main, sub);
   }
 
@@ -336,6 +344,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
 
   private dropPending(): void {
     this.pending.dropAll();
+    this.cache.clear();
     this.lastMain = -1;
     this.lastSub = -1;
     this.committed = NOTHING;
