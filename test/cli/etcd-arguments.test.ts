@@ -132,6 +132,62 @@ describe.skipIf(!hasReference)("etcd refuses what the reference refuses", () => 
   });
 });
 
+/** Files whose last line is refused by whoever has accepted all before it. */
+const READ_FILES: readonly string[] = [
+  "name: a\nheartbeat-interval: 0\n",
+  "# a comment\nNAME: a\nHeartbeat-Interval: 0x0\n",
+  "pre-vote: yes\nstrict-reconfig-check: Off\nheartbeat-interval: 0\n",
+  "nonsense: 1\nexperimental-nonsense: [a]\nheartbeat-interval: 0\n",
+  "name:\nwal-dir: ~\nheartbeat-interval: 0\n",
+  "base: &base\n  heartbeat-interval: 0\n<<: *base\n",
+  "snapshot-count: 0100\nmax-txn-ops: 1e2\nheartbeat-interval: 0.0\n",
+  "log-outputs: [stdout]\nbackend-batch-interval: 50000000\nheartbeat-interval: 0\n",
+  "socket-options: {reuse-port: false, nonsense: 1}\nheartbeat-interval: 0\n",
+  "initial-cluster-token: 2024-01-01\nheartbeat-interval: 0\n",
+  '{\n\t"name": "a",\n\t"heartbeat-interval": 0\n}\n',
+];
+const REFUSED_FILES: readonly string[] = [
+  "snapshot-count: abc\n",
+  "snapshot-count: -1\n",
+  'heartbeat-interval: "100"\n',
+  "quota-backend-bytes: 99999999999999999999\n",
+  'pre-vote: "yes"\n',
+  "pre-vote: 1\n",
+  "log-outputs: stdout\n",
+  "listen-peer-urls: [http://127.0.0.1:1]\n",
+  "listen-client-urls: nonsense\n",
+  "backend-batch-interval: 100ms\n",
+  "auto-compaction-retention: 1\n",
+  "name: [a]\n",
+  "name: yes\n",
+  "peer-transport-security: a\n",
+  "socket-options: {reuse-port: 1}\n",
+  "name: a: b\n",
+  "\tname: a\n",
+  "- name\n",
+  "name: *a\n",
+];
+
+describe.skipIf(!hasReference)("etcd reads the files that the reference reads", () => {
+  const titled = (files: readonly string[]) => files.map((text) => ({ text, title: JSON.stringify(text) }));
+
+  it.each(titled(READ_FILES))("accepts $title", async ({ text }) => {
+    const path = join(directory, "accepted.yml");
+    await writeFile(path, text);
+    const args = ["--config-file", path];
+    expect((await reference(args)).error).toBe("--heartbeat-interval must be >0 (set to 0ms)");
+    expect(ours(args).error).toBe("--heartbeat-interval must be >0 (set to 0ms)");
+  });
+
+  it.each(titled(REFUSED_FILES))("refuses $title", async ({ text }) => {
+    const path = join(directory, "refused.yml");
+    await writeFile(path, text);
+    const args = ["--config-file", path];
+    expect((await reference(args)).code).not.toBe(0);
+    expect(ours(args).error).toMatch(/refused\.yml(:\d+)?: ./);
+  });
+});
+
 function configOf(args: readonly string[], env: Environment = {}): EtcdConfig {
   const parsed = parseArguments(args, env, "0.0.0");
   if (parsed.kind !== "config") throw new Error(JSON.stringify(parsed));
@@ -200,31 +256,6 @@ describe("etcd's arguments make the configuration", () => {
     expect(ours(["--snapshot=1", "--auth-token=simple", "--cert-file=", "--v2-deprecation=gone"]).code).toBe(
       0,
     );
-  });
-
-  it("reads a file, and then nothing else", async () => {
-    const path = join(directory, "etcd.json");
-    const file = {
-      Name: "filed",
-      "heartbeat-interval": 200,
-      "election-timeout": 2000,
-      "backend-batch-interval": 50_000_000,
-      "listen-client-urls": "http://127.0.0.1:28500",
-      "log-outputs": ["stdout"],
-      "client-transport-security": { "cert-file": "" },
-      unknown: 1,
-    };
-    await writeFile(path, JSON.stringify(file));
-    const config = configOf(["--config-file", path, "--name", "flag"], { ETCD_MAX_TXN_OPS: "7" });
-    expect([config.name, config.maxTxnOps, config.backendBatchIntervalMs]).toEqual(["filed", 128, 50]);
-    expect(config.advertiseClientUrls).toEqual(["http://localhost:2379"]);
-    expect(config.logOutputs).toEqual(["stdout"]);
-    await writeFile(path, '{"peer-transport-security": {"auto-tls": true}}');
-    expect(ours(["--config-file", path]).error).toBe(
-      "peer-transport-security: auto-tls is not supported by this version",
-    );
-    await writeFile(path, "name: yaml\n");
-    expect(ours(["--config-file", path]).error).toContain("YAML is not supported");
   });
 
   it("prints help and version", () => {

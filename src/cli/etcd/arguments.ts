@@ -15,7 +15,7 @@ import {
   FlagValues as Values,
 } from "../flags/index.js";
 import { applyAutoCompaction } from "./auto-compaction.js";
-import { readConfigFile } from "./config-file.js";
+import { ConfigFile } from "./config-file.js";
 import type { EtcdFlag } from "./flag-row.js";
 import { ETCD_FLAGS } from "./flags.js";
 import { flagsText, USAGE, versionText } from "./help.js";
@@ -74,7 +74,7 @@ function configure(given: FlagValues, env: Environment): ParsedArguments {
   const file = given.text("config-file") || (env["ETCD_CONFIG_FILE"] ?? "");
   const values = file === "" ? given : new Values(ETCD_FLAGS);
   try {
-    if (file !== "") readConfigFile(file, values);
+    if (file !== "") applyFile(new ConfigFile(file), values, notices);
     else if (!applyVariables(values, env, notices)) return { kind: "fatal", notices };
     const config = configOf(values, file !== "");
     notices.push(...warnings(values, config));
@@ -84,6 +84,13 @@ function configure(given: FlagValues, env: Environment): ParsedArguments {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { kind: "invalid", reason: error.message, notices };
+  }
+}
+
+function applyFile(file: ConfigFile, values: FlagValues, notices: Notice[]): void {
+  for (const { key, line } of file.applyTo(values)) {
+    const fields = { path: file.path, line, key };
+    notices.push({ level: "warn", message: "unknown key in the configuration file, without effect", fields });
   }
 }
 

@@ -22,8 +22,9 @@ export interface EtcdFlag extends Flag {
   readonly apply?: (config: EtcdConfig, value: FlagValue) => void;
   /** Any value is accepted and changes nothing, in etcd as here. */
   readonly inert?: boolean;
-  /** Where the configuration file keeps it, if not under its own name: durations of the file are nanoseconds. */
-  readonly inFile?: "absent";
+  /** How the configuration file has it, if not as its type says: not under its own name, or as a list and not as text with
+   *  commas. */
+  readonly inFile?: "absent" | "list";
 }
 
 export const SECOND = 1e9;

@@ -269,6 +269,7 @@ export const MEMBER: readonly EtcdFlag[] = [
     type: "bool",
     default: false,
     help: "Set SO_REUSEPORT on listeners.",
+    inFile: "absent",
   },
   {
     name: "socket-reuse-address",
@@ -276,6 +277,7 @@ export const MEMBER: readonly EtcdFlag[] = [
     type: "bool",
     default: false,
     help: "Set SO_REUSEADDR on listeners; here it is always set.",
+    inFile: "absent",
     apply: (c, v) => {
       c.socketReuseAddress = v === true;
     },

@@ -58,6 +58,7 @@ export const OBSERVABILITY: readonly EtcdFlag[] = [
     type: "list",
     default: ["default"],
     help: "'stdout', 'stderr', 'default' or files.",
+    inFile: "list",
     parse: parseUnique,
     apply: (c, v) => {
       c.logOutputs = strings(v);

@@ -47,9 +47,16 @@ export const SECURITY: readonly EtcdFlag[] = [
       ["client-cert-allowed-hostname", "Host names accepted in client certificates."],
       ["peer-cert-allowed-cn", "Common names accepted in peer certificates."],
       ["peer-cert-allowed-hostname", "Host names accepted in peer certificates."],
-      ["cipher-suites", "TLS cipher suites."],
     ],
   ),
+  {
+    name: "cipher-suites",
+    group: "Security",
+    type: "list",
+    default: [],
+    help: "TLS cipher suites.",
+    inFile: "list",
+  },
   ...unsupported("Security", "uint", 1, [
     ["self-signed-cert-validity", "Years that made certificates are valid."],
   ]),
