@@ -13,8 +13,12 @@ export const atLeast = (factor) => ({
 /** No worse than the other. @type {Target} */
 export const NO_WORSE = { text: "no worse", relative: true, met: ({ ratio }) => ratio >= 1 };
 
-/** Below the other. @type {Target} */
-export const LOWER = { text: "lower", relative: true, met: ({ ours, other }) => ours < other };
+/** At most this part of the other's. @param {number} part @returns {Target} */
+export const atMostPart = (part) => ({
+  text: `<= ${part}x`,
+  relative: true,
+  met: ({ ours, other }) => ours <= other * part,
+});
 
 /** @param {number} limit @param {string} unit @returns {Target} */
 export const atMost = (limit, unit) => ({
@@ -38,6 +42,13 @@ export const RATE_TARGETS = {
 export const CPU_TARGETS = {
   "put 1000": { text: "<= half", relative: true, met: ({ ratio }) => ratio >= 2 },
 };
+
+/** Resident memory with everything loaded, and the time of a restart. */
+export const MEMORY_TARGET = atMostPart(0.7);
+export const RESTART_TARGET = atMostPart(0.6);
+
+/** Events delivered per second. */
+export const DELIVERY_TARGET = atLeast(2);
 
 /** Growth of resident memory while everything is read by RangeStream. */
 export const SCAN_GROWTH_MIB_MAX = 100;
