@@ -7,6 +7,7 @@
 
 import { printable } from "../dist/base/index.js";
 import { openDatabaseFile } from "../dist/storage/index.js";
+import { print } from "./print.mjs";
 
 const [path, wanted] = process.argv.slice(2);
 if (path === undefined) {
@@ -27,14 +28,14 @@ function shorten(text) {
 
 try {
   const file = openDatabaseFile(path);
-  console.log(`${path}: ${file.kind}`);
-  for (const [name, value] of Object.entries(file.facts)) console.log(`  ${name} ${value}`);
+  print(`${path}: ${file.kind}`);
+  for (const [name, value] of Object.entries(file.facts)) print(`  ${name} ${value}`);
   const counts = new Map();
   file.forEach((bucket, key, value) => {
     counts.set(bucket, (counts.get(bucket) ?? 0) + 1);
-    if (bucket === wanted) console.log(`${nameOf(bucket, key)} ${shorten(printable(value))}`);
+    if (bucket === wanted) print(`${nameOf(bucket, key)} ${shorten(printable(value))}`);
   });
-  for (const [bucket, count] of counts) console.log(`bucket ${bucket}: ${count} records`);
+  for (const [bucket, count] of counts) print(`bucket ${bucket}: ${count} records`);
   file.close();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -16,6 +16,7 @@ import {
   RecordType,
   walkWal,
 } from "../dist/storage/index.js";
+import { print } from "./print.mjs";
 
 const ENTRY_TYPES = ["normal", "conf-change", "conf-change-v2"];
 
@@ -30,22 +31,22 @@ const directory = existsSync(`${path}/member/wal`) ? `${path}/member/wal` : path
 
 let currentFile = "";
 try {
-  const end = await walkWal(new NodeDisk(), directory, print);
+  const end = await walkWal(new NodeDisk(), directory, printRecord);
   if (end === undefined) throw new Error(`no segments in ${directory}`);
-  console.log(`${end.torn ? "torn record" : "end"} at ${end.offset} of ${end.file}`);
+  print(`${end.torn ? "torn record" : "end"} at ${end.offset} of ${end.file}`);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;
 }
 
-function print(record) {
+function printRecord(record) {
   if (record.file !== currentFile) {
     currentFile = record.file;
-    console.log(currentFile);
+    print(currentFile);
   }
   const name = RECORD_TYPE_NAMES[record.type] || `type ${record.type}`;
   const place = `${String(record.offset).padStart(10)} ${String(record.frameBytes).padStart(8)}`;
-  console.log(
+  print(
     `${place} ${record.crc.toString(16).padStart(8, "0")} ${name.padEnd(8)} ${content(record)}`.trimEnd(),
   );
 }
