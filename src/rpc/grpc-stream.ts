@@ -9,6 +9,7 @@
 // A message that lies whole in a frame is handed on as a view of the socket's chunk. Only one that is divided between
 // frames is copied, into a PartialMessage. Sizes are checked at the prefix, before anything is allocated for them.
 
+import { copyInto, EMPTY_BYTES } from "#base";
 import { StatusCode } from "#proto";
 import { BUDGETS } from "./budgets.js";
 import type { Http2Connection } from "./connection.js";
@@ -16,6 +17,9 @@ import { gunzipMessage } from "./gunzip.js";
 import { MESSAGE_PREFIX_BYTES, PartialMessage } from "./partial-message.js";
 import { readUint32, writeUint32 } from "./protocol.js";
 import { Http2Stream } from "./stream.js";
+
+/** Bodies from this size on are queued as they are; shorter ones are copied. */
+const KEPT_BODY_BYTES = 8 * 1024;
 
 export abstract class GrpcStream extends Http2Stream {
   /** Messages received whole. */
@@ -135,38 +139,49 @@ export abstract class GrpcStream extends Http2Stream {
     this.onMessage(unpacked);
   }
 
-  /** Writes `message[start, end)` as DATA, or queues a copy of what may not leave yet. */
-  protected writeMessage(message: Uint8Array, start: number, end: number): void {
-    const sender = this.connection.sender;
-    const size = end - start;
-    const total = MESSAGE_PREFIX_BYTES + size;
+  /** Writes `head[start, end)` and then `body` as one message, as far as it may leave; the rest is queued. The head is
+   *  copied, the body may be kept. */
+  protected writeMessage(head: Uint8Array, start: number, end: number, body = EMPTY_BYTES): void {
+    const { sender } = this.connection;
+    const total = MESSAGE_PREFIX_BYTES + end - start + body.length;
     if (!this.hasQueued && total <= sender.sendable(this)) {
       const at = sender.openData(this, total, 0);
-      writeMessageAt(sender.out.buf, at, message, start, size);
-    } else {
-      const chunk = Buffer.allocUnsafeSlow(total);
-      writeMessageAt(chunk, 0, message, start, size);
-      sender.enqueue(this, chunk);
-    }
+      writeMessageAt(sender.out.buf, at, head, start, end, body);
+    } else this.writeInParts(head, start, end, body);
     this.connection.touch();
+  }
+
+  /** A message that does not fit into one frame, or that something is queued ahead of. */
+  private writeInParts(head: Uint8Array, start: number, end: number, body: Uint8Array): void {
+    const { sender } = this.connection;
+    const size = end - start + body.length;
+    // A body that is kept must be worth it: a short one may be a piece of a large page.
+    const keepsBody = body.length >= KEPT_BODY_BYTES;
+    const lead = Buffer.allocUnsafeSlow(MESSAGE_PREFIX_BYTES + (keepsBody ? end - start : size));
+    writePrefix(lead, 0, size);
+    copyInto(lead, MESSAGE_PREFIX_BYTES, head, start, end);
+    if (keepsBody) return sender.sendInParts(this, lead, body);
+    copyInto(lead, MESSAGE_PREFIX_BYTES + end - start, body, 0, body.length);
+    sender.sendInParts(this, lead, EMPTY_BYTES);
   }
 }
 
-/** Below this a copy is quicker in a loop than through a call into the engine. */
-const LOOP_COPY_BYTES = 48;
+function writePrefix(out: Uint8Array, at: number, size: number): void {
+  out[at] = 0;
+  writeUint32(out, at + 1, size);
+}
 
-/** Writes prefix and message at `at`. */
+/** Writes prefix, head and body at `at`. */
 export function writeMessageAt(
   out: Uint8Array,
   at: number,
-  message: Uint8Array,
+  head: Uint8Array,
   start: number,
-  size: number,
+  end: number,
+  body: Uint8Array,
 ): void {
-  out[at] = 0;
-  writeUint32(out, at + 1, size);
-  const to = at + MESSAGE_PREFIX_BYTES;
-  if (size <= LOOP_COPY_BYTES) for (let i = 0; i < size; i++) out[to + i] = message[start + i];
-  else if (start === 0 && size === message.length) out.set(message, to);
-  else out.set(message.subarray(start, start + size), to);
+  const headSize = end - start;
+  writePrefix(out, at, headSize + body.length);
+  copyInto(out, at + MESSAGE_PREFIX_BYTES, head, start, end);
+  if (body.length > 0) copyInto(out, at + MESSAGE_PREFIX_BYTES + headSize, body, 0, body.length);
 }

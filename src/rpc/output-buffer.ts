@@ -1,6 +1,7 @@
 // What a connection writes during one turn of the event loop is gathered in one buffer and leaves in one write. The
-// buffers come from a pool: a connection holds one only between its first byte and the flush, and gets it back from
-// the socket when the kernel has taken it. Ten thousand idle connections hold none.
+// buffers come from a pool: a connection holds one only between its first byte and the flush, and gives it back when the
+// kernel has taken it, which mostly is on the spot: then the next connection writes into memory that is still in the
+// processor's cache. Ten thousand idle connections hold none.
 //
 // The first buffer of a turn is small, the size of a handful of replies; output that does not fit moves to a large
 // one, and when that is full it is written at once.
@@ -37,7 +38,13 @@ export class OutputBuffer {
   blocked = false;
   private readonly socket: Socket;
   private readonly inFlight = new Ring<Buffer>(4);
+  /** Writes whose buffers were given back before the socket said that they are done. */
+  private doneEarly = 0;
   private readonly onTaken = (): void => {
+    if (this.doneEarly > 0) {
+      this.doneEarly--;
+      return;
+    }
     const buf = this.inFlight.shift();
     if (buf !== undefined) giveBack(buf);
   };
@@ -67,9 +74,16 @@ export class OutputBuffer {
     this.bytesWritten += this.length;
     this.buf = NONE;
     this.length = 0;
-    this.inFlight.push(buf);
     this.socket.write(view, this.onTaken);
-    if (this.socket.writableLength >= BUDGETS.socketBufferBytes) this.blocked = true;
+    const unwritten = this.socket.writableLength;
+    if (unwritten === 0) {
+      // The socket holds nothing, so nothing is in flight: callbacks come in order, and this one's is still to come.
+      this.doneEarly++;
+      giveBack(buf);
+      return;
+    }
+    this.inFlight.push(buf);
+    if (unwritten >= BUDGETS.socketBufferBytes) this.blocked = true;
   }
 
   /** Forgets what was gathered and not flushed: the connection is gone. */

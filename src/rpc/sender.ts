@@ -1,13 +1,13 @@
 // The sending half of a connection: what may leave now, what has to wait, and in which order the waiting goes on.
 //
 // DATA leaves when three things allow it: the stream's window, the connection's window (RFC 9113 §5.2), and the
-// socket, which must not hold more than a bounded count of bytes that the kernel has not taken. What may not leave is
-// copied into the stream's queue. A stream that waits for its own window is woken by its WINDOW_UPDATE; those that
+// socket, which must not hold more than a bounded count of bytes that the kernel has not taken. What may not leave goes
+// into the stream's queue. A stream that waits for its own window is woken by its WINDOW_UPDATE; those that
 // wait for the connection stand in one line and are served in turn, a quantum each.
 //
 // Control frames and header blocks are never held back: they are small, and bounded by what the peer may ask for.
 
-import { assert, Ring } from "#base";
+import { assert, copyInto, EMPTY_BYTES, Ring } from "#base";
 import type { AbuseMeter } from "./abuse.js";
 import { BUDGETS } from "./budgets.js";
 import type { ConnectionGroup } from "./connection-group.js";
@@ -81,12 +81,24 @@ export class Sender {
     this.abuse.credit();
   }
 
-  /** Queues an owned chunk behind what the stream has queued, and sends what may leave. */
-  enqueue(stream: Http2Stream, chunk: Buffer): void {
+  /** Sends `lead` and then `rest`, as far as they may leave now, in as many frames as it takes; queues what is left. The
+   *  bytes must not change any more. */
+  sendInParts(stream: Http2Stream, lead: Uint8Array, rest: Uint8Array): void {
+    // Whoever stands in line already comes first.
+    const sent = stream.hasQueued || this.waiting.length > 0 ? 0 : this.writeThrough(stream, lead, rest);
+    if (sent === lead.length + rest.length) return;
+    if (sent >= lead.length) return this.enqueue(stream, remainder(rest, sent - lead.length));
+    this.enqueue(stream, remainder(lead, sent), rest);
+  }
+
+  /** Queues chunks behind what the stream has queued, and sends what may leave. Their bytes must not change any more. */
+  enqueue(stream: Http2Stream, chunk: Uint8Array, next = EMPTY_BYTES): void {
     const queue = this.queueOf(stream);
     queue.chunks.push(chunk);
-    queue.bytes += chunk.length;
-    this.countQueued(chunk.length);
+    if (next.length > 0) queue.chunks.push(next);
+    const bytes = chunk.length + next.length;
+    queue.bytes += bytes;
+    this.countQueued(bytes);
     if (this.queuedBytes > BUDGETS.queuedBytesPerConnection) {
       return stream.connection.cut("queued-bytes", "the connection holds too many bytes that nobody reads");
     }
@@ -174,6 +186,24 @@ export class Sender {
     return false;
   }
 
+  /** Writes what may leave of the bytes of `lead` and `rest`. @returns their count */
+  private writeThrough(stream: Http2Stream, lead: Uint8Array, rest: Uint8Array): number {
+    const total = lead.length + rest.length;
+    let sent = 0;
+    while (sent < total) {
+      const bytes = Math.min(this.sendable(stream), total - sent);
+      if (bytes <= 0) break;
+      const at = this.openData(stream, bytes, 0);
+      const fromLead = Math.max(0, Math.min(bytes, lead.length - sent));
+      if (fromLead > 0) copyInto(this.out.buf, at, lead, sent, sent + fromLead);
+      sent += fromLead;
+      const start = sent - lead.length;
+      copyInto(this.out.buf, at + fromLead, rest, start, start + bytes - fromLead);
+      sent += bytes - fromLead;
+    }
+    return sent;
+  }
+
   /** One DATA frame of exactly `bytes`, gathered from as many chunks as it takes. */
   private sendFrame(stream: Http2Stream, queue: SendQueue, bytes: number): void {
     let at = this.openData(stream, bytes, 0);
@@ -182,7 +212,7 @@ export class Sender {
     while (left > 0) {
       const chunk = queue.chunks.peek()!;
       const count = Math.min(left, chunk.length - queue.offset);
-      chunk.copy(buf, at, queue.offset, queue.offset + count);
+      copyInto(buf, at, chunk, queue.offset, queue.offset + count);
       at += count;
       left -= count;
       queue.offset += count;
@@ -217,4 +247,8 @@ export class Sender {
     this.queuedBytes += bytes;
     this.group.addQueuedBytes(bytes);
   }
+}
+
+function remainder(bytes: Uint8Array, start: number): Uint8Array {
+  return start === 0 ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset + start, bytes.length - start);
 }

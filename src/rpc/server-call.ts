@@ -5,6 +5,7 @@
 // at once (the others); answered, once, by reply, end or fail; forgotten when both sides have ended. A call that the
 // peer or the transport ends earlier is `cancelled`, and whatever its handler still does to it is without effect.
 
+import { EMPTY_BYTES } from "#base";
 import { type RpcError, StatusCode } from "#proto";
 import { BUDGETS } from "./budgets.js";
 import { writeHeaders } from "./frame-writer.js";
@@ -125,7 +126,7 @@ export class ServerCall extends GrpcStream {
     const buf = out.buf;
     at = writeTemplate(buf, at, REPLY_HEAD, this.id);
     writeFrameHeader(buf, at, total, FRAME_DATA, 0, this.id);
-    writeMessageAt(buf, at + FRAME_HEADER_BYTES, message, start, size);
+    writeMessageAt(buf, at + FRAME_HEADER_BYTES, message, start, end, EMPTY_BYTES);
     writeTemplate(buf, at + FRAME_HEADER_BYTES + total, REPLY_TAIL, this.id);
     sender.countSent(this, total);
     this.localClosed = true;
@@ -142,8 +143,14 @@ export class ServerCall extends GrpcStream {
   /** Sends one message of a streaming response; the bytes are copied before this returns. False asks the handler to
    *  wait for onDrain (what it sends in spite of that is queued), or says that the call is over. */
   send(message: Uint8Array, start = 0, end = message.length): boolean {
+    return this.sendWithBody(message, start, end, EMPTY_BYTES);
+  }
+
+  /** As `send`, of the message that `head[start, end)` begins and `body` ends. The body may be sent to others too; its
+   *  bytes are not copied and must never change. */
+  sendWithBody(head: Uint8Array, start: number, end: number, body: Uint8Array): boolean {
     if (this.ended) return false;
-    const size = end - start;
+    const size = end - start + body.length;
     if (size > this.owner.maxSendBytes) {
       this.failTooLarge(size);
       return false;
@@ -151,7 +158,7 @@ export class ServerCall extends GrpcStream {
     this.method.stats.messagesSent++;
     this.owner.group.counters.messageBytesSent += size;
     this.sendHeaders();
-    this.writeMessage(message, start, end);
+    this.writeMessage(head, start, end, body);
     if (this.closed || this.queuedBytes < BUDGETS.streamQueueHighBytes) return !this.closed;
     this.owesDrain = true;
     return false;

@@ -15,7 +15,7 @@ export type StreamEnding = Buffer | "end-data" | undefined;
 
 /** Bytes of one stream that could not leave at once. */
 export class SendQueue {
-  readonly chunks = new Ring<Buffer>(2);
+  readonly chunks = new Ring<Uint8Array>(2);
   /** Bytes of the oldest chunk that have left. */
   offset = 0;
   bytes = 0;
