@@ -1,7 +1,7 @@
 // server: one member of a cluster. start.ts builds it from its files, member.ts is what it is, driver.ts how it runs;
 // api/ puts the gRPC services and the HTTP endpoints on top.
 
-export type { StreamCall, StreamObserver, UnaryCall } from "./api/call.js";
+export type { SharingCall, StreamCall, StreamObserver, UnaryCall } from "./api/call.js";
 export { HealthCounters, HttpApi, type HttpOptions } from "./api/http.js";
 export { Services } from "./api/services.js";
 export { CLUSTER_VERSION, ETCD_VERSION, type ServerConfig } from "./config.js";

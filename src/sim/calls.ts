@@ -2,8 +2,8 @@
 // before the call returns, as its contract says, and what it was handed is overwritten afterwards, so that a service
 // that keeps a view is found out.
 
-import { copyBytes } from "#base";
-import type { StreamCall, StreamObserver, UnaryCall } from "#server";
+import { concatBytes, copyBytes, EMPTY_BYTES } from "#base";
+import type { SharingCall, StreamObserver, UnaryCall } from "#server";
 import { EventKind } from "./event-queue.js";
 import type { Life } from "./life.js";
 import type { Network } from "./network.js";
@@ -56,7 +56,7 @@ export interface StreamListener {
 const WINDOW = 8;
 
 /** A stream between a client and a member. Both directions keep their order; either end, or the way, may break. */
-export class SimStream implements StreamCall {
+export class SimStream implements SharingCall {
   cancelled = false;
   observer: StreamObserver | undefined;
   private readonly world: World;
@@ -82,8 +82,12 @@ export class SimStream implements StreamCall {
   // -- the member's side ---------------------------------------------------------------------------------------------
 
   send(message: Uint8Array): boolean {
+    return this.sendWithBody(message, 0, message.length, EMPTY_BYTES);
+  }
+
+  sendWithBody(head: Uint8Array, start: number, end: number, body: Uint8Array): boolean {
     if (this.isOver || this.life.isOver) return true;
-    const copy = copyBytes(message);
+    const copy = concatBytes([head.subarray(start, end), body]);
     this.underWay++;
     this.toClient(() => {
       this.underWay--;

@@ -55,6 +55,11 @@ export class SharedEvent {
     return withPrev && prev !== undefined ? size + 1 + varintSize(prev.length) + prev.length : size;
   }
 
+  /** Bytes that it holds, about what `write` takes with the previous value. */
+  get bytes(): number {
+    return this.kvSize + (this.prevKv === undefined ? 0 : this.prevKv.length);
+  }
+
   /** Bytes that `write` takes. */
   size(withPrev: boolean): number {
     const size = this.eventSize(withPrev);

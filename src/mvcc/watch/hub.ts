@@ -1,33 +1,34 @@
-// The watch hub: fans the changes of the store out to the watchers of all streams. One `onEvents` per revision finds the
-// watchers of the changed keys through an index and queues one shared response for each, so a write costs what its own
-// watchers cost, however many others there are and however slowly they read.
+// The watch hub: brings the changes of the store to the watchers of all streams. One `onEvents` per revision finds the
+// watchers of the changed keys through an index; one `flush` at the end of a turn queues for each what the turn's
+// revisions had for it, as one response that it shares with all who watch the same (fan-out.ts). So a write costs what
+// its own watchers cost, however many others there are and however slowly they read.
 //
-// Invariants. (1) Every watcher is either synced, then its queue holds every matching event up to the hub's revision,
-// or lagging, then its queue holds every matching event below its cursor and history is read from there. (2) A queue is
-// in revision order per watcher, and a progress notice goes to its end, so it never overtakes an event. (3) All events
-// of a revision that a watcher wants are in one response. (4) A watcher whose cursor falls below the compacted revision
-// is told so; it is never left silent.
+// Invariants. (1) Every watcher is either synced, then its queue and after it the events gathered for its group hold
+// every matching event up to the hub's revision, or lagging, then its queue holds every matching event below its cursor
+// and history is read from there. (2) A queue is in revision order per watcher. Whatever answers a client or speaks of a
+// revision flushes first, so a notice or a cancellation never overtakes an event. (3) All events of a revision that a
+// watcher wants are in one response. (4) A watcher whose cursor falls below the compacted revision is told so; it is never
+// left silent.
 //
 // The hub is a pure state machine: time and the store are arguments, output is pulled from the streams.
 
 import { panic, type Random, WireWriter } from "#base";
-import { EventType } from "#proto";
 import type { EventSink } from "../ports.js";
 import { CatchUp } from "./catch-up.js";
-import { type EventBatch, SharedEvent, type StoreEvent } from "./events.js";
+import type { EventBatch, SharedEvent } from "./events.js";
+import { FanOut } from "./fan-out.js";
 import type { History } from "./history.js";
 import {
   CATCH_UP_RECORDS,
   PROGRESS_INTERVAL_MS_MIN,
   QUEUE_BYTES_MAX,
   QUEUE_RESPONSES_MAX,
+  RESPONSE_BYTES_MAX,
 } from "./limits.js";
 import { mutations } from "./mutations.js";
-import { eventResponse, type Response } from "./response.js";
 import { KeyHash } from "./sip-hash.js";
 import { WatchStream } from "./stream.js";
 import type { Watcher } from "./watcher.js";
-import type { WatcherGroup } from "./watcher-group.js";
 import { WatcherIndex } from "./watcher-index.js";
 
 export interface WatchHubOptions {
@@ -40,6 +41,7 @@ export interface WatchHubOptions {
   readonly progressIntervalMs: number;
   readonly queueResponsesMax?: number;
   readonly queueBytesMax?: number;
+  readonly responseBytesMax?: number;
 }
 
 export class WatchHub implements EventSink {
@@ -61,6 +63,7 @@ export class WatchHub implements EventSink {
 
   readonly catchUp: CatchUp;
   private readonly synced: WatcherIndex;
+  private readonly fanOut: FanOut;
   private readonly random: Random;
   private readonly progressIntervalMs: number;
   private readonly progressStreams = new Set<WatchStream>();
@@ -73,11 +76,6 @@ export class WatchHub implements EventSink {
   private readonly header = new WireWriter(64);
   private headerRevision = -1;
 
-  // Scratch of onEvents, kept to allocate nothing per event.
-  private readonly groups: WatcherGroup[] = [];
-  private readonly touched: Watcher[] = [];
-  private readonly overflowed: Watcher[] = [];
-
   constructor(history: History, options: WatchHubOptions) {
     this.history = history;
     this.revision = history.currentRevision;
@@ -89,6 +87,7 @@ export class WatchHub implements EventSink {
     this.random = options.random;
     const hash = new KeyHash(options.random);
     this.synced = new WatcherIndex(hash, options.random);
+    this.fanOut = new FanOut(this, this.synced, options.responseBytesMax ?? RESPONSE_BYTES_MAX);
     this.catchUp = new CatchUp(this, new WatcherIndex(hash, options.random));
   }
 
@@ -118,7 +117,7 @@ export class WatchHub implements EventSink {
     return this.synced.size > 0;
   }
 
-  /** Queues the changes of one revision. To be called once per revision, ascending, after the store has applied it. A
+  /** Takes in the changes of one revision. To be called once per revision, ascending, after the store has applied it. A
    *  batch that was made while nobody wanted events may come without them. */
   onEvents(batch: EventBatch): void {
     const { revision, events } = batch;
@@ -126,15 +125,18 @@ export class WatchHub implements EventSink {
       panic("watch hub was told of an old revision", { revision, current: this.revision });
     }
     this.revision = revision;
-    if (this.synced.size === 0) return;
-    if (events.length === 1) this.notifyOne(revision, events[0]);
-    else this.notifyMany(revision, events);
-    if (this.overflowed.length > 0) this.settleOverflowed(revision);
+    if (this.synced.size > 0) this.fanOut.gather(revision, events);
+  }
+
+  /** Queues what `onEvents` has taken in. To be called at the end of each turn, before the streams are pulled. */
+  flush(): void {
+    this.fanOut.flush();
   }
 
   /** Sends the progress notices that are due. Cheap when none is. */
   tick(nowMs: number): void {
     if (nowMs < this.nextProgressMs) return;
+    this.flush();
     let next = Number.POSITIVE_INFINITY;
     for (const stream of this.progressStreams) {
       if (nowMs >= stream.nextProgressMs) {
@@ -155,6 +157,7 @@ export class WatchHub implements EventSink {
    *  @param records most records of the revision log to read
    *  @returns whether there is more to do now */
   syncStep(records = CATCH_UP_RECORDS): boolean {
+    this.flush();
     return this.catchUp.step(records);
   }
 
@@ -172,6 +175,7 @@ export class WatchHub implements EventSink {
   /** After a snapshot was installed: every watcher goes on from where it was, through history, because the changes
    *  that led to the snapshot were never notified. */
   requeueAll(): void {
+    this.flush();
     const before = this.revision;
     const current = this.history.currentRevision;
     if (current < before) panic("snapshot is older than what watchers have seen", { current, before });
@@ -231,6 +235,12 @@ export class WatchHub implements EventSink {
     this.synced.add(watcher);
   }
 
+  /** Makes a synced watcher, whose cursor says from where, one that history is read for. */
+  fallBehind(watcher: Watcher): void {
+    this.leave(watcher);
+    this.catchUp.add(watcher);
+  }
+
   /** The event with its previous value, if a watcher needs that and it was not looked up yet. */
   resolvePrev(event: SharedEvent): void {
     if (event.prevKnown) return;
@@ -274,93 +284,6 @@ export class WatchHub implements EventSink {
     watcher.synced = false;
     this.synced.remove(watcher);
   }
-
-  private fallBehind(watcher: Watcher): void {
-    this.leave(watcher);
-    this.catchUp.add(watcher);
-  }
-
-  /** The common case, one change per revision: one response, shared by all watchers without and one by all with
-   *  prev_kv. */
-  private notifyOne(revision: number, change: StoreEvent): void {
-    const groups = this.groups;
-    groups.length = 0;
-    this.synced.collect(change.key, groups);
-    if (groups.length === 0) return;
-    const isDelete = change.type === EventType.Delete;
-    const event = new SharedEvent(revision, isDelete, change.key, change.kv);
-    const events = [event];
-    let plain: Response | undefined;
-    let withPrev: Response | undefined;
-    for (const group of groups) {
-      const watchers = group.watchers;
-      for (let i = 0; i < watchers.length; i++) {
-        const watcher = watchers[i];
-        if (!admits(watcher, revision, isDelete)) continue;
-        const stream = watcher.stream;
-        if (!stream.hasRoom) {
-          this.overflowed.push(watcher);
-          continue;
-        }
-        watcher.idle = false;
-        if (!watcher.prevKv) {
-          if (plain === undefined) plain = eventResponse(revision, events, false);
-          stream.push(watcher, plain);
-          continue;
-        }
-        if (withPrev === undefined) {
-          this.resolvePrev(event);
-          withPrev = eventResponse(revision, events, true);
-        }
-        stream.push(watcher, withPrev);
-      }
-    }
-  }
-
-  /** A transaction or a range delete: each watcher gets its share of the events in one response. */
-  private notifyMany(revision: number, changes: readonly StoreEvent[]): void {
-    const { groups, touched } = this;
-    for (const change of changes) {
-      groups.length = 0;
-      this.synced.collect(change.key, groups);
-      if (groups.length === 0) continue;
-      const isDelete = change.type === EventType.Delete;
-      const event = new SharedEvent(revision, isDelete, change.key, change.kv);
-      for (const group of groups) {
-        for (const watcher of group.watchers) {
-          if (!admits(watcher, revision, isDelete)) continue;
-          if (watcher.pending === undefined) touched.push(watcher);
-          if (watcher.prevKv) this.resolvePrev(event);
-          watcher.gather(event);
-        }
-      }
-    }
-    for (const watcher of touched) {
-      const events = watcher.takePending();
-      if (!watcher.stream.hasRoom) {
-        this.overflowed.push(watcher);
-        continue;
-      }
-      watcher.idle = false;
-      watcher.stream.push(watcher, eventResponse(revision, events, watcher.prevKv));
-    }
-    touched.length = 0;
-  }
-
-  /** Watchers for which this revision found no room go on from it, through history. */
-  private settleOverflowed(revision: number): void {
-    for (const watcher of this.overflowed) {
-      if (mutations.eventsLostOnFullStream) break;
-      watcher.cursor = revision;
-      this.fallBehind(watcher);
-    }
-    this.overflowed.length = 0;
-  }
-}
-
-function admits(watcher: Watcher, revision: number, isDelete: boolean): boolean {
-  if (revision < watcher.cursor && !mutations.futureRevisionWatchGetsOlderEvents) return false;
-  return watcher.wants(isDelete);
 }
 
 function writeUint64(out: WireWriter, tag: number, value: bigint): void {

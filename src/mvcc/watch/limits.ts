@@ -9,6 +9,11 @@ export const QUEUE_RESPONSES_MAX = 16_384;
 /** Bytes of events queued per stream before its watchers start to lag. One event is always let in. */
 export const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Bytes of events in one response, a revision that is larger alone apart. Far below the 4 MiB that gRPC clients take. */
+export const RESPONSE_BYTES_MAX = 256 * 1024;
+/** Bytes of events gathered in one turn before they are queued for their watchers in the middle of it. */
+export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Revision-log records read in one catch-up slice, unless the caller says otherwise. */
 export const CATCH_UP_RECORDS = 4096;
 /** Revisions with events in one catch-up slice, and so in one response. */

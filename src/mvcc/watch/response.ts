@@ -1,8 +1,9 @@
 // What is queued for a client: an etcdserverpb.WatchResponse without the two fields that differ between receivers of the
 // same content, the header (cut when it is sent, but for its revision) and the watch id. A response about events points
-// to shared events; a control response (created, canceled, progress) carries its few encoded fields.
+// to shared events, which are encoded once if several receivers share the response; a control response (created, canceled,
+// progress) carries its few encoded fields.
 
-import { EMPTY_BYTES, WireWriter } from "#base";
+import { BytePages, EMPTY_BYTES, WireWriter } from "#base";
 import type { SharedEvent } from "./events.js";
 
 const NO_EVENTS: readonly SharedEvent[] = Object.freeze([]);
@@ -19,6 +20,9 @@ export class Response {
   readonly withPrev: boolean;
   /** Encoded size of control fields and events. */
   readonly size: number;
+  /** How many times it was queued. */
+  receivers = 0;
+  private encodedEvents: Uint8Array | undefined = undefined;
 
   constructor(revision: number, control: Uint8Array, events: readonly SharedEvent[], withPrev: boolean) {
     this.revision = revision;
@@ -30,10 +34,28 @@ export class Response {
     this.size = size;
   }
 
+  /** The events as all receivers get them. The bytes never change. */
+  get body(): Uint8Array {
+    if (this.encodedEvents === undefined) this.encodedEvents = encode(this.events, this.withPrev);
+    return this.encodedEvents;
+  }
+
   /** What it counts against a queue's bound. */
   get cost(): number {
     return this.size + OVERHEAD_BYTES;
   }
+}
+
+const bodies = new BytePages();
+const bodyWriter = new WireWriter(64 * 1024);
+
+function encode(events: readonly SharedEvent[], withPrev: boolean): Uint8Array {
+  bodyWriter.reset();
+  for (let i = 0; i < events.length; i++) events[i].write(bodyWriter, withPrev);
+  const size = bodyWriter.length;
+  const start = bodies.reserve(size);
+  bodies.buf.set(bodyWriter.view(), start);
+  return bodies.cut(start, start + size);
 }
 
 export function eventResponse(revision: number, events: readonly SharedEvent[], withPrev: boolean): Response {

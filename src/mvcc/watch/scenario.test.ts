@@ -1,15 +1,16 @@
 // Runs the scenario files in testdata against a watch hub.
 
-import { SeededRandom, utf8, WireWriter } from "#base";
+import { SeededRandom, utf8 } from "#base";
 import { type CommandTable, runCommand, testScenarios } from "#testing";
 import { WatchHub, type WatchStream } from "./index.js";
-import { type Change, decodeResponse, ModelStore, responseText } from "./testkit.js";
+import { type Change, ModelStore, pullResponse, responseText } from "./testkit.js";
 
 class Session {
   private readonly store = new ModelStore();
   private hub!: WatchHub;
   private readonly streams = new Map<string, WatchStream>();
   private readonly ready: string[] = [];
+  private inTurn = false;
   private readonly commands: CommandTable = {
     hub: (args) => this.start(args),
     stream: ([name]) => this.open(name),
@@ -19,6 +20,7 @@ class Session {
     close: ([name]) => this.close(name),
     put: (args) => this.apply([`put ${args.join(" ")}`]),
     del: (args) => this.apply([`del ${args.join(" ")}`]),
+    turn: (_, below) => this.turn(below),
     txn: (args) => this.apply(args.join(" ").split(";")),
     snapshot: (args) => this.snapshot(args.join(" ").split(";")),
     compact: ([revision]) => this.compact(Number(revision)),
@@ -33,8 +35,8 @@ class Session {
     this.start([]);
   }
 
-  run(line: string): string {
-    return runCommand(this.commands, line);
+  run(line: string, below: string[] = []): string {
+    return runCommand(this.commands, line, below);
   }
 
   private start(args: string[]): string {
@@ -48,6 +50,7 @@ class Session {
       fragmentBytes: option("fragment", 1 << 21),
       progressIntervalMs: option("interval", 600_000),
       queueResponsesMax: option("queue", 1000),
+      responseBytesMax: option("response", 1 << 18),
     });
     return "";
   }
@@ -101,7 +104,17 @@ class Session {
     const batch = this.store.apply(this.changes(parts));
     if (batch === undefined) return "nothing changed";
     this.hub.onEvents(batch);
+    if (!this.inTurn) this.hub.flush();
     return `revision ${batch.revision}`;
+  }
+
+  /** Indented commands, which share a turn. */
+  private turn(below: string[]): string {
+    this.inTurn = true;
+    const lines = below.map((line) => this.run(line));
+    this.inTurn = false;
+    this.hub.flush();
+    return lines.filter((line) => line !== "").join("\n");
   }
 
   /** Revisions that reach the store without a notification, as a snapshot brings them. */
@@ -126,11 +139,11 @@ class Session {
   }
 
   private pull(name: string, count: number): string {
-    const out = new WireWriter();
     const lines: string[] = [];
-    while (lines.length < count && this.stream(name).next(out)) {
-      lines.push(responseText(decodeResponse(out.finish())));
-      out.reset();
+    while (lines.length < count) {
+      const response = pullResponse(this.stream(name));
+      if (response === undefined) break;
+      lines.push(responseText(response));
     }
     return lines.length === 0 ? "nothing" : lines.join("\n");
   }

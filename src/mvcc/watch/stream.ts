@@ -3,7 +3,7 @@
 // fills its own queue and nothing else. When the queue is full its watchers lag (see catch-up.ts); the queue itself
 // stays in order, because what comes from history later is newer than everything queued before.
 
-import type { WireWriter } from "#base";
+import { EMPTY_BYTES, type WireWriter } from "#base";
 import { ErrCompacted } from "#proto";
 import type { WatchHub } from "./hub.js";
 import { mutations } from "./mutations.js";
@@ -35,6 +35,8 @@ export class WatchStream {
   /** Whether catch-up may queue for this stream; kept by catch-up.ts. */
   catchingUp = false;
   closed = false;
+  /** The end of the message that `next` has begun. It is shared with other streams: the bytes never change. */
+  body: Uint8Array = EMPTY_BYTES;
   /** Those that asked for progress notices; the one whose last notice is oldest comes first. */
   readonly progressWatchers = new Set<Watcher>();
   nextProgressMs: number;
@@ -56,6 +58,7 @@ export class WatchStream {
    *  @returns the watcher, or undefined when it was refused or is canceled already */
   create(spec: WatchSpec): Watcher | undefined {
     if (this.closed) return undefined;
+    this.hub.flush();
     if (spec.startRevision < 0) return this.refuse(ErrCompacted.message);
     const interval = intervalOf(spec.key, spec.rangeEnd);
     if (interval.isEmpty) return this.refuse(REASON_EMPTY_RANGE);
@@ -79,6 +82,7 @@ export class WatchStream {
   cancel(id: WatchId): boolean {
     const watcher = this.watchers.get(id);
     if (watcher === undefined) return false;
+    this.hub.flush();
     this.hub.removeWatcher(watcher);
     this.push(watcher, canceledResponse(this.hub.history.currentRevision, 0));
     return true;
@@ -94,6 +98,7 @@ export class WatchStream {
   /** Queues a progress notice for the whole stream if every watcher is synced and none waits for a future revision.
    *  Otherwise nothing happens, as etcd has it; the client asks again. @returns whether it was queued */
   requestProgress(): boolean {
+    this.hub.flush();
     const revision = this.hub.revision;
     if (this.watchers.size === 0 || this.lagging.size > 0) return false;
     for (const watcher of this.watchers.values()) if (watcher.startRevision > revision) return false;
@@ -141,13 +146,14 @@ export class WatchStream {
 
   push(receiver: Receiver, response: Response): void {
     if (this.closed) return;
+    response.receivers++;
     this.queue.push(receiver, response);
     this.hub.pendingEvents += response.events.length;
     if (!this.announced) this.announce();
   }
 
-  /** Appends the next encoded WatchResponse to `out`. @returns false, writing nothing, when there is none; the hub
-   *  announces the stream again when there is */
+  /** Takes the next encoded WatchResponse: appends its beginning to `out` and leaves the rest in `body`.
+   *  @returns false, writing nothing, when there is none; the hub announces the stream again when there is */
   next(out: WireWriter): boolean {
     const response = this.queue.first;
     const receiver = this.queue.firstReceiver;
@@ -155,6 +161,7 @@ export class WatchStream {
       this.announced = false;
       return false;
     }
+    this.body = EMPTY_BYTES;
     const sent = receiver.fragment
       ? this.nextFragment(receiver, response, out)
       : this.whole(receiver, response, out);
@@ -200,7 +207,8 @@ export class WatchStream {
     receiver.writeId(out);
     out.raw(response.control);
     const events = response.events;
-    for (let i = 0; i < events.length; i++) events[i].write(out, response.withPrev);
+    if (response.receivers > 1) this.body = response.body;
+    else for (let i = 0; i < events.length; i++) events[i].write(out, response.withPrev);
     this.queue.drop();
     return events.length;
   }

@@ -5,6 +5,7 @@ import { hexOf, printable, utf8, WireReader, WireWriter } from "#base";
 import { EventType } from "#proto";
 import type { EventBatch, StoreEvent } from "./events.js";
 import type { History, RecordVisitor } from "./history.js";
+import type { WatchStream } from "./stream.js";
 
 export interface Change {
   readonly key: string;
@@ -165,6 +166,14 @@ function decodeEvent(bytes: Uint8Array): DecodedEvent {
   });
   if (kv === undefined) throw new Error("event without kv");
   return { isDelete, kv, prev };
+}
+
+/** The next WatchResponse of a stream, decoded. */
+export function pullResponse(stream: WatchStream): DecodedResponse | undefined {
+  const out = new WireWriter();
+  if (!stream.next(out)) return undefined;
+  out.raw(stream.body);
+  return decodeResponse(out.view());
 }
 
 export function decodeResponse(bytes: Uint8Array): DecodedResponse {

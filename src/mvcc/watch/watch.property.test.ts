@@ -5,17 +5,21 @@
 
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { SeededRandom, utf8, WireWriter } from "#base";
+import { SeededRandom, utf8 } from "#base";
 import { WatchHub, type WatchStream, watchBugs } from "./index.js";
 import {
   type DecodedEvent,
   type DecodedKv,
-  decodeResponse,
+  type DecodedResponse,
   type ModelRecord,
   ModelStore,
+  pullResponse,
 } from "./testkit.js";
 
 const KEYS = ["a", "b", "c", "d"];
+/** What one response may hold of several revisions, and what it may take around the events and around each. */
+const RESPONSE_BYTES = 150;
+const FRAMING_BYTES = 50;
 
 const changes = fc.uniqueArray(
   fc.record({
@@ -55,6 +59,7 @@ const operation = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant("sync" as const), records: fc.integer({ min: 1, max: 6 }) }),
   },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("turnEnd" as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("progress" as const), stream }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("tick" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact" as const), back: fc.nat(5) }) },
@@ -75,6 +80,8 @@ interface Expectation {
   readonly spec: WatchOperation;
   readonly start: number;
   readonly prompt: boolean;
+  /** Nothing is read from history for it. */
+  readonly live: boolean;
   created: boolean;
   /** Records delivered, as a count into `wanted`. */
   delivered: number;
@@ -103,10 +110,9 @@ class Run {
   private readonly streams: WatchStream[] = [];
   private readonly expectations = new Map<WatchStream, Map<bigint, Expectation>>();
   private nowMs = 0;
-  private readonly out = new WireWriter();
   private readonly prompt: boolean;
 
-  /** @param queue bound of a stream's queue; 0 is none, then every response is pulled at once and nobody ever lags */
+  /** @param queue bound of a stream's queue; 0 is none, then everything is pulled at the end of each turn and nobody ever lags */
   constructor(queue: number) {
     this.prompt = queue === 0;
     this.hub = new WatchHub(this.store, {
@@ -115,6 +121,7 @@ class Run {
       fragmentBytes: 120,
       progressIntervalMs: 100,
       queueResponsesMax: queue === 0 ? 1000 : queue,
+      responseBytesMax: RESPONSE_BYTES,
     });
     this.hub.setHeader(0xfedcba9876543210n, 0x8123456789abcdefn, 7);
     for (let i = 0; i < 3; i++) this.open(i);
@@ -133,6 +140,9 @@ class Run {
         break;
       case "sync":
         this.hub.syncStep(operation.records);
+        break;
+      case "turnEnd":
+        this.hub.flush();
         break;
       case "progress":
         this.streams[operation.stream].requestProgress();
@@ -154,12 +164,14 @@ class Run {
       case "close":
         this.open(operation.stream);
     }
-    if (!this.prompt) return;
+    if (!this.prompt || operation.kind === "write") return;
+    this.hub.flush();
     for (const each of this.streams) this.drain(each);
   }
 
   /** Lets everybody catch up and checks that nothing is missing, then that nothing is left. */
   finish(): void {
+    this.hub.flush();
     for (const each of this.streams) this.drain(each);
     for (const [each, expectations] of this.expectations) {
       for (const [id, it] of expectations) {
@@ -223,6 +235,7 @@ class Run {
       spec,
       start: startRevision === 0 ? current + 1 : startRevision,
       prompt: this.prompt,
+      live: this.prompt && (startRevision === 0 || startRevision > current),
       created: false,
       delivered: 0,
       inFragments: false,
@@ -243,13 +256,13 @@ class Run {
 
   private pull(target: WatchStream, count: number): void {
     for (let pulled = 0; pulled < count; pulled++) {
-      this.out.reset();
-      if (!target.next(this.out)) return;
-      this.receive(target, decodeResponse(this.out.finish()));
+      const response = pullResponse(target);
+      if (response === undefined) return;
+      this.receive(target, response);
     }
   }
 
-  private receive(target: WatchStream, response: ReturnType<typeof decodeResponse>): void {
+  private receive(target: WatchStream, response: DecodedResponse): void {
     const expectations = this.expectations.get(target)!;
     check(response.header.startsWith("0890e4d0b287d3aeeefe01"), "wrong cluster id", response.header);
     if (response.watchId === -1n) {
@@ -277,7 +290,7 @@ class Run {
     this.deliver(it, response);
   }
 
-  private canceled(target: WatchStream, response: ReturnType<typeof decodeResponse>, it: Expectation): void {
+  private canceled(target: WatchStream, response: DecodedResponse, it: Expectation): void {
     this.expectations.get(target)!.delete(response.watchId);
     if (response.compactRevision === 0) return;
     check(response.compactRevision <= this.store.compactedRevision, "canceled by no compaction", response);
@@ -291,8 +304,9 @@ class Run {
     check(it.delivered >= due, "progress notice overtook events", { it, revision, due });
   }
 
-  private deliver(it: Expectation, response: ReturnType<typeof decodeResponse>): void {
+  private deliver(it: Expectation, response: DecodedResponse): void {
     const wanted = this.wanted(it);
+    const began = it.delivered;
     for (const event of response.events) {
       const record = wanted[it.delivered++];
       check(record !== undefined, "an event too many", { it, event });
@@ -301,6 +315,13 @@ class Run {
     }
     const last = wanted[it.delivered - 1];
     const next = wanted[it.delivered];
+    check(
+      last.main === wanted[began].main ||
+        !it.live ||
+        response.size <= RESPONSE_BYTES + FRAMING_BYTES * (1 + response.events.length),
+      "revisions are together that are too large",
+      response,
+    );
     if (response.fragment) {
       check(it.spec.fragment && next !== undefined, "fragment not asked for, or the last one", response);
     } else {

@@ -1,8 +1,8 @@
 // One watcher: what a client asked for, and how far it has come. `cursor` is the whole state of progress: every
 // matching event below it has been queued for the client (or was never wanted), none at or above it has. A watcher is
 // either synced, then new events reach it as they are applied, or lagging, then history is read for it from `cursor`.
-// While it is synced the true cursor is the hub's revision + 1, and the field is a lower bound that keeps a watcher of
-// a future revision from receiving what comes before.
+// While it is synced the true cursor follows the hub's revision, and the field is a lower bound that keeps a watcher of a
+// future revision from receiving what comes before.
 
 import { compareBytes, copyBytes, panic, printable } from "#base";
 import type { SharedEvent } from "./events.js";
@@ -53,6 +53,9 @@ export function intervalOf(key: Uint8Array, rangeEnd: Uint8Array): KeyInterval {
   return new KeyInterval(begin, copyBytes(rangeEnd), false);
 }
 
+/** How many combinations there are of filters and the wish for previous values. */
+export const VARIANTS = 8;
+
 export class Watcher extends Receiver {
   readonly stream: WatchStream;
   readonly interval: KeyInterval;
@@ -62,6 +65,8 @@ export class Watcher extends Receiver {
   readonly noDelete: boolean;
   readonly prevKv: boolean;
   readonly progressNotify: boolean;
+  /** Watchers of the same variant, below VARIANTS, get the same bytes for the same events. */
+  readonly variant: number;
 
   /** Events below this revision are not (or no longer) for this watcher. */
   cursor: number;
@@ -83,6 +88,7 @@ export class Watcher extends Receiver {
     this.noDelete = spec.noDelete;
     this.prevKv = spec.prevKv;
     this.progressNotify = spec.progressNotify;
+    this.variant = (spec.prevKv ? 1 : 0) + (spec.noPut ? 2 : 0) + (spec.noDelete ? 4 : 0);
     this.cursor = cursor;
   }
 
@@ -102,6 +108,7 @@ export class Watcher extends Receiver {
   wants(isDelete: boolean): boolean {
     return isDelete ? !this.noDelete : !this.noPut;
   }
+
   describe(): string {
     const { key, end, single } = this.interval;
     const keys = single ? printable(key) : `[${printable(key)},${end === undefined ? "" : printable(end)})`;

@@ -21,6 +21,13 @@ export interface StreamCall {
   fail(code: number, text: string): void;
 }
 
+/** A stream whose messages may end in bytes that other streams send too. */
+export interface SharingCall extends StreamCall {
+  /** As `send`, of the message that `head[start, end)` begins and `body` ends. The body is not copied: its bytes must
+   *  never change. */
+  sendWithBody(head: Uint8Array, start: number, end: number, body: Uint8Array): boolean;
+}
+
 /** What a streaming handler gets to hear. */
 export interface StreamObserver {
   /** `message` is valid only during the call. */

@@ -7,7 +7,7 @@ import type { WatchHub, WatchStream } from "#mvcc";
 import { ErrStopped, type RpcError, rpcpb, StatusCode } from "#proto";
 import { exponentialBounds, Histogram } from "../histogram.js";
 import { WATCH_CONTROL_QUEUE_MAX } from "../limits.js";
-import { failWith, type StreamCall, type StreamObserver } from "./call.js";
+import { failWith, type SharingCall, type StreamObserver } from "./call.js";
 import { decodeMessage } from "./decode.js";
 import type { LeaderGuard } from "./leader-guard.js";
 
@@ -45,7 +45,7 @@ export class WatchService {
   }
 
   /** @param requiresLeader the client wants the stream to end when the cluster has no leader */
-  open(call: StreamCall, requiresLeader = false): StreamObserver {
+  open(call: SharingCall, requiresLeader = false): StreamObserver {
     const stream = this.hub.createStream(this.clock.now());
     const session = new WatchSession(call, stream, this);
     stream.context = session;
@@ -74,6 +74,7 @@ export class WatchService {
 
   /** Moves what the hub has queued to the transports. The driver calls it at the end of each turn. */
   pump(): void {
+    this.hub.flush();
     while (this.ready.length > 0) {
       const sessions = this.ready;
       this.ready = [];
@@ -98,12 +99,12 @@ export class WatchService {
 }
 
 class WatchSession implements StreamObserver {
-  private readonly call: StreamCall;
+  private readonly call: SharingCall;
   private readonly stream: WatchStream;
   private readonly service: WatchService;
   private blocked = false;
 
-  constructor(call: StreamCall, stream: WatchStream, service: WatchService) {
+  constructor(call: SharingCall, stream: WatchStream, service: WatchService) {
     this.call = call;
     this.stream = stream;
     this.service = service;
@@ -151,7 +152,7 @@ class WatchSession implements StreamObserver {
     while (!this.blocked && !this.stream.closed) {
       scratch.reset();
       if (!this.stream.next(scratch)) return;
-      if (!this.call.send(scratch.view())) this.blocked = true;
+      if (!this.call.sendWithBody(scratch.buf, 0, scratch.length, this.stream.body)) this.blocked = true;
     }
   }
 
