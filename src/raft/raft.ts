@@ -181,9 +181,12 @@ export class Raft {
       // otherwise: learners do not campaign, and with CheckQuorum or PreVote voters hardly do. (etcd answers only if one of
       // these two is on.)
       this.send(this.messageTo(MessageType.AppResp, m.from));
-    } else if (m.type === MessageType.PreVote) {
-      // A member with a higher term but a shorter log must learn of the term, or nobody could ever be elected.
-      const answer = this.messageTo(MessageType.PreVoteResp, m.from);
+    } else if (m.type === MessageType.PreVote || m.type === MessageType.Vote) {
+      // Figure 2 again. A candidate with a lower term but a longer log must learn of the term, or nobody could ever be elected:
+      // the other one, whose configuration may be older, need not ask this candidate for its vote. (etcd answers pre-votes
+      // only.)
+      const isPreVote = m.type === MessageType.PreVote;
+      const answer = this.messageTo(isPreVote ? MessageType.PreVoteResp : MessageType.VoteResp, m.from);
       answer.term = this.term;
       answer.reject = true;
       this.send(answer);
