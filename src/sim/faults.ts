@@ -2,10 +2,11 @@
 // while, and several may hold at once. `stop` ends them all and has every machine started again.
 
 import type { SeededRandom } from "#base";
+import { AimedFaults } from "./aimed-faults.js";
 import type { SimCluster } from "./cluster.js";
 import { EventKind } from "./event-queue.js";
 import type { Host } from "./host.js";
-import type { Network } from "./network.js";
+import type { Network, Weather } from "./network.js";
 import type { Operator } from "./operator.js";
 import { around, type FaultKind, type Plan, pick } from "./plan.js";
 import type { Recorder } from "./recorder.js";
@@ -23,6 +24,7 @@ export class Faults {
   private readonly network: Network;
   private readonly recorder: Recorder;
   private readonly operator: Operator;
+  private readonly aimed: AimedFaults;
   /** Of the fault that is being injected: each has its own, so that leaving one out changes no other. */
   private random: SeededRandom;
   private readonly schedule: SeededRandom;
@@ -43,6 +45,7 @@ export class Faults {
     this.network = network;
     this.recorder = recorder;
     this.operator = operator;
+    this.aimed = new AimedFaults(world, plan, cluster, network);
     this.schedule = world.fork("faults");
     this.random = this.schedule;
   }
@@ -55,6 +58,7 @@ export class Faults {
 
   stop(): void {
     this.isStopped = true;
+    this.aimed.stop();
     this.network.heal();
     const { hosts } = this.cluster;
     for (const host of hosts) {
@@ -63,6 +67,16 @@ export class Faults {
     }
     if (this.plan.minorityStaysDown) this.holdOneDown();
     for (const host of hosts) host.restartAfter(this.random.float() * 500);
+  }
+
+  /** In the second phase. @returns whether the leader is gone and one member hears nobody */
+  turnDeaf(): boolean {
+    return this.aimed.turnDeaf(this.world.fork(`deaf ${Math.round(this.world.now)}`));
+  }
+
+  endDeafness(): void {
+    this.network.heal();
+    for (const host of this.cluster.hosts) host.isDeaf = false;
   }
 
   private strike(): void {
@@ -108,6 +122,13 @@ export class Faults {
       case "membership":
         this.operator.reconfigure();
         return "";
+      case "joint change":
+      case "hasty change":
+        return this.operator.reconfigureJointly(this.random, kind === "hasty change");
+      case "flapping leader":
+        return this.aimed.flapLeader(this.random);
+      case "voter crash":
+        return this.aimed.crashVoters(this.random);
       default:
         return this.troubleNetwork(kind, host);
     }
@@ -184,6 +205,11 @@ export class Faults {
         return this.slowMember(host, lastsMs);
       case "starve":
         return this.starve(host);
+      case "late packets":
+        return this.weather(lastsMs, "heldBack", 0.3 * random.float());
+      case "late image":
+        this.aimed.lateImage(2 * STARVE_MS_MAX);
+        return this.starve(host);
       case "cut images":
         network.imageCut = 0.7;
         this.later(lastsMs, () => {
@@ -195,7 +221,7 @@ export class Faults {
     }
   }
 
-  private weather(lastsMs: number, what: "loss" | "extraDelayMs" | "clientLoss", value: number): string {
+  private weather(lastsMs: number, what: keyof Weather, value: number): string {
     const { weather } = this.network;
     weather[what] = value;
     this.later(lastsMs, () => {

@@ -449,6 +449,8 @@ export interface History {
   readonly finals: FinalState[];
   /** When faults stopped; 0 while they go on. */
   livenessFrom: number;
+  /** When, in the second phase, the leader was taken away while a majority stayed whole. */
+  readonly leaderlessFrom: number[];
   /** When clients stopped and the cluster was left to come to rest. */
   quietFrom: number;
   endedAt: number;

@@ -25,6 +25,8 @@ import type { World } from "./world.js";
 /** The hour at which every simulation begins. */
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 const RESTART_MS = 1000;
+/** However small the messages are, what is committed is applied in one go. */
+const APPLYING_BYTES_MAX = 1024 * 1024;
 
 export interface HostParts {
   readonly world: World;
@@ -50,6 +52,8 @@ export class Host {
   isRetired = false;
   /** Not to be started until somebody says so. */
   isHeldDown = false;
+  /** Nothing that others send reaches it. */
+  isDeaf = false;
   private lives = 0;
   private readonly parts: HostParts;
   private readonly random: SeededRandom;
@@ -101,6 +105,11 @@ export class Host {
         watchQueueResponses: plan.watchQueueResponses,
         watchFragmentBytes: plan.watchFragmentBytes,
         leaseCheckpointIntervalMs: plan.leaseCheckpointIntervalMs,
+        raft: {
+          messageBytesMax: plan.raftMessageBytes,
+          inflightMessagesMax: plan.raftInflightMessages,
+          applyingBytesMax: APPLYING_BYTES_MAX,
+        },
       },
       appliedHook: {
         wantsBodies: plan.comparesBodies,
@@ -115,7 +124,7 @@ export class Host {
   }
 
   /** The process is killed, or the machine loses its power, at this moment. It is started again after a while. */
-  crash(kind: "crash" | "power loss", detail = ""): void {
+  crash(kind: "crash" | "power loss", detail = "", restartMs = 100 + around(this.random, 1500)): void {
     const { life } = this;
     if (life === undefined) {
       if (kind === "power loss") this.disk.losePower();
@@ -125,7 +134,7 @@ export class Host {
     this.end(life);
     if (kind === "crash") this.disk.kill();
     else this.disk.losePower();
-    this.restartAfter(100 + around(this.random, 1500));
+    this.restartAfter(restartMs);
   }
 
   /** An orderly stop; the process is gone when the promise is fulfilled. */
@@ -175,6 +184,7 @@ export class Host {
     const { recorder } = this.parts;
     life.running = running;
     life.appliedIndex = running.member.appliedIndex;
+    recorder.started(life);
     const { member } = running;
     member.ready().then(
       () => {

@@ -26,6 +26,7 @@ export class ImageTransfer {
   private isBroken = false;
   private isReported = false;
   private chunksUntilCut = Number.POSITIVE_INFINITY;
+  private lateMs = 0;
 
   constructor(world: World, network: Network, from: Life, to: Host | undefined, snapshot: OutgoingSnapshot) {
     this.world = world;
@@ -38,6 +39,11 @@ export class ImageTransfer {
   /** The stream breaks after this many chunks. */
   cutAfter(chunks: number): void {
     this.chunksUntilCut = chunks;
+  }
+
+  /** The sender's end of the stream breaks when everything is on its way; the receiver has the rest so much later. */
+  beLate(ms: number): void {
+    this.lateMs = ms;
   }
 
   start(): void {
@@ -62,12 +68,23 @@ export class ImageTransfer {
         if (!this.push(target, chunk)) return this.report(false);
       }
       await this.world.sleep(this.network.delay(), EventKind.Image, from);
+      if (this.lateMs > 0) return this.completeLate(target);
       this.isComplete = true;
       this.wake?.();
       this.world.after(PATIENCE_MS, EventKind.Image, () => this.report(false), from);
     } finally {
       await this.snapshot.close();
     }
+  }
+
+  private completeLate(target: Life): void {
+    const complete = (): void => {
+      this.isComplete = true;
+      this.wake?.();
+    };
+    this.world.after(this.lateMs, EventKind.Image, complete, target);
+    this.isReported = true;
+    this.tellSender(false);
   }
 
   private push(target: Life, chunk: Uint8Array): boolean {
@@ -119,6 +136,10 @@ export class ImageTransfer {
     this.isReported = true;
     this.isBroken ||= !delivered;
     this.wake?.();
+    this.tellSender(delivered);
+  }
+
+  private tellSender(delivered: boolean): void {
     this.world.say(() => `image to m${this.to?.place} ${delivered ? "delivered" : "failed"}`);
     this.from.running?.member.onSnapshotSent(this.snapshot.message.to, delivered);
   }

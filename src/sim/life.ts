@@ -3,6 +3,7 @@
 // talking to nobody.
 
 import type { Clock, Timer } from "#base";
+import type { Configuration } from "#raft";
 import type { RunningMember, Services } from "#server";
 import { EventKind, SimEvent } from "./event-queue.js";
 import type { Host } from "./host.js";
@@ -30,6 +31,8 @@ export class Life {
   ledTerm = 0;
   wasLeader = false;
   appliedIndex = 0;
+  /** In force since the last step, in order. */
+  configurations: Configuration[] = [];
 
   constructor(host: Host, number: number, world: World) {
     this.host = host;

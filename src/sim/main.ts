@@ -96,6 +96,7 @@ async function manySeeds(options: Options, files: Files): Promise<number> {
   const range = seedRangeOf(options.seeds, firstOf(options, freshSeed()));
   const totals = startOf(range, options, files);
   const isTimed = options.minutes !== undefined || options.seeds === undefined;
+  const progress = new Progress();
   const campaign = new Campaign({
     totals,
     lastSeed: range.last,
@@ -104,7 +105,7 @@ async function manySeeds(options: Options, files: Files): Promise<number> {
     bug: undefined,
     failuresMax: FAILURES_MAX,
     cores: coresOf(options),
-    onReport: () => showProgress(totals, range.last),
+    onReport: () => progress.show(totals, range.last),
   });
   const interrupt = (): void => campaign.stop();
   process.once("SIGINT", interrupt);
@@ -137,9 +138,18 @@ function goOn(totals: CampaignTotals, range: SeedRange, options: Options): strin
   return `npm run sim -- --seeds ${seeds}${progress}`;
 }
 
-function showProgress(totals: CampaignTotals, last: number): void {
-  if (process.stdout.isTTY) process.stdout.write(`\r${totals.describeProgress(last)}   `);
-  else if (totals.seeds > 0 && totals.seeds % PROGRESS_SEEDS === 0) say(totals.describeProgress(last));
+/** One line that is written over and over; where there is no terminal, one now and then. */
+class Progress {
+  private shown = 0;
+
+  show(totals: CampaignTotals, last: number): void {
+    const line = totals.describeProgress(last);
+    if (process.stdout.isTTY) process.stdout.write(`\r${line}   `);
+    else if (totals.seeds >= this.shown + PROGRESS_SEEDS) {
+      this.shown = totals.seeds - (totals.seeds % PROGRESS_SEEDS);
+      say(line);
+    }
+  }
 }
 
 // -- of the simulation itself --------------------------------------------------------------------------------------------

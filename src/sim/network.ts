@@ -19,17 +19,40 @@ export interface Weather {
   duplicate: number;
   extraDelayMs: number;
   clientLoss: number;
+  /** Messages are held back, behind later ones, with this probability. */
+  heldBack: number;
+  /** Requests for votes take up to this much longer. */
+  voteDelayMs: number;
 }
 
+const FAIR: Weather = {
+  loss: 0,
+  duplicate: 0,
+  extraDelayMs: 0,
+  clientLoss: 0,
+  heldBack: 0,
+  voteDelayMs: 0,
+};
+
+/** How long a message is held back on average. */
+const HELD_BACK_MS = 700;
+const LATE_IMAGE_MS = 1500;
+
+export type SendListener = (life: Life, message: RaftMessage) => void;
+
 export class Network {
-  readonly weather: Weather = { loss: 0, duplicate: 0, extraDelayMs: 0, clientLoss: 0 };
+  readonly weather: Weather = { ...FAIR };
   /** Members whose messages, in and out, take longer, and by how much. */
   readonly slowHosts = new Map<Host, number>();
   /** Images are cut in the middle with this probability. */
   imageCut = 0;
+  /** So many of the next images come late: the sender has given them up by then. */
+  lateImages = 0;
   private lossAlways: number;
   private clientLossAlways: number;
   messages = 0;
+  /** Hear of every message that a member sends, before anything can happen to it. */
+  readonly listeners = new Set<SendListener>();
   private readonly world: World;
   private readonly plan: Plan;
   private readonly random: SeededRandom;
@@ -92,8 +115,9 @@ export class Network {
     this.blocks.clear();
     this.halfOpen.clear();
     this.slowHosts.clear();
-    Object.assign(this.weather, { loss: 0, duplicate: 0, extraDelayMs: 0, clientLoss: 0 });
+    Object.assign(this.weather, FAIR);
     this.imageCut = 0;
+    this.lateImages = 0;
   }
 
   /** How long something small takes from one member to another. */
@@ -112,6 +136,7 @@ export class Network {
   }
 
   private send(life: Life, message: RaftMessage): void {
+    for (const listener of this.listeners) listener(life, message);
     const to = this.hosts.get(message.to);
     if (to === undefined || to.isRetired || life.host.isRetired) return;
     this.messages++;
@@ -122,19 +147,31 @@ export class Network {
     this.out.reset();
     encodeMessage(this.out, message);
     const bytes = this.out.finish();
-    this.deliver(life, to, link, bytes);
+    const heldMs = this.heldBackMs(message);
+    this.deliver(life, to, link, bytes, heldMs);
     // A forwarded proposal is the one message that counts twice if it comes twice. The connections of the real transport
     // repeat nothing, and neither etcd nor Raft promises more.
     if (message.type === MessageType.Prop) return;
     if (random.float() < plan.netDuplicate + weather.duplicate)
-      this.deliver(life, to, link, copyBytes(bytes));
+      this.deliver(life, to, link, copyBytes(bytes), 0);
   }
 
-  private deliver(life: Life, to: Host, link: number, bytes: Uint8Array): void {
+  /** Members have several connections to each other; what is held back on one is overtaken by the others. */
+  private heldBackMs(message: RaftMessage): number {
+    const { weather, random } = this;
+    let ms = 0;
+    if (weather.heldBack > 0 && random.float() < weather.heldBack) ms += around(random, HELD_BACK_MS);
+    if (weather.voteDelayMs > 0 && message.type === MessageType.Vote)
+      ms += random.float() * weather.voteDelayMs;
+    return ms;
+  }
+
+  private deliver(life: Life, to: Host, link: number, bytes: Uint8Array, heldMs: number): void {
     const busy = Math.max(0, life.busyUntil - this.world.now);
     const slowness = (this.slowHosts.get(life.host) ?? 0) + (this.slowHosts.get(to) ?? 0);
     let arrival = this.world.now + busy + this.delay() + slowness;
-    if (!this.plan.netReorders) {
+    if (heldMs > 0) arrival += heldMs;
+    else if (!this.plan.netReorders) {
       arrival = Math.max(arrival, (this.lastArrival.get(link) ?? 0) + 0.001);
       this.lastArrival.set(link, arrival);
     }
@@ -161,6 +198,10 @@ export class Network {
     const to = this.hosts.get(snapshot.message.to);
     const transfer = new ImageTransfer(this.world, this, life, to, snapshot);
     if (this.random.float() < this.imageCut) transfer.cutAfter(this.random.below(6));
+    else if (this.lateImages > 0) {
+      this.lateImages--;
+      transfer.beLate(around(this.random, LATE_IMAGE_MS));
+    }
     transfer.start();
   }
 }

@@ -2,6 +2,7 @@
 // when the quota is reached. Careful where an operator has to be: it changes the membership only while a quorum of the
 // result is up, and switches a machine off only after its removal was confirmed.
 
+import type { SeededRandom } from "#base";
 import { type Member as ClusterMember, changeContext } from "#cluster";
 import { type ConfChangeType, ConfChangeType as Kinds, type RpcError } from "#proto";
 import { type EntryOutcome, Waiter } from "#server";
@@ -10,6 +11,7 @@ import type { SimCluster } from "./cluster.js";
 import { EventKind } from "./event-queue.js";
 import type { Op, OperationRecord, Outcome, ReconfigureOp } from "./history.js";
 import type { Host } from "./host.js";
+import { JointChanges } from "./joint-changes.js";
 import type { Knowledge } from "./knowledge.js";
 import type { Life } from "./life.js";
 import { around, type Plan, pick } from "./plan.js";
@@ -28,6 +30,7 @@ export class Operator {
   private readonly caller: Caller;
   private readonly knowledge: Knowledge;
   private readonly random;
+  private readonly joint: JointChanges;
   private isChanging = false;
   private isSettling = false;
   private isMakingRoom = false;
@@ -39,6 +42,7 @@ export class Operator {
     this.caller = caller;
     this.knowledge = knowledge;
     this.random = world.fork("operator");
+    this.joint = new JointChanges(world, cluster);
   }
 
   start(): void {
@@ -122,15 +126,21 @@ export class Operator {
     const up = voters.filter((id) => this.cluster.byId(id)?.life?.running !== undefined).length;
     if (up < voters.length) return;
     this.isChanging = true;
+    const learner = learners.find((id) => !this.joint.has(id));
     const work =
-      learners.length > 0
-        ? this.promote(learners[0])
+      learner !== undefined
+        ? this.promote(learner)
         : voters.length >= VOTERS_MAX || (voters.length > 2 && this.random.below(2) === 0)
           ? this.remove(pick(this.random, voters))
           : this.grow();
     work.finally(() => {
       this.isChanging = false;
     });
+  }
+
+  /** Changes several voters at once. @returns what was proposed, undefined if nothing was */
+  reconfigureJointly(random: SeededRandom, isHasty: boolean): string | undefined {
+    return this.isSettling ? undefined : this.joint.begin(random, isHasty);
   }
 
   private async grow(): Promise<void> {

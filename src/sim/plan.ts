@@ -29,6 +29,12 @@ export const FAULT_KINDS = [
   "client net",
   "transfer",
   "membership",
+  "joint change",
+  "hasty change",
+  "flapping leader",
+  "voter crash",
+  "late packets",
+  "late image",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -46,15 +52,26 @@ const NEEDS_PEERS: ReadonlySet<FaultKind> = new Set([
   "slow net",
   "cut images",
   "transfer",
+  "joint change",
+  "hasty change",
+  "flapping leader",
+  "voter crash",
+  "late packets",
+  "late image",
 ]);
 
 export interface Plan {
   readonly seed: number;
+  /** Of profiles.ts; empty for none. */
+  readonly profile: string;
   readonly members: number;
   // The cluster.
   readonly heartbeatIntervalMs: number;
   readonly electionTimeoutMs: number;
   readonly preVote: boolean;
+  /** Encoded entries in one append; 0: one entry. */
+  readonly raftMessageBytes: number;
+  readonly raftInflightMessages: number;
   readonly snapshotCount: number;
   readonly snapshotCatchupEntries: number;
   readonly compactionBatchLimit: number;
@@ -99,6 +116,8 @@ export interface Plan {
   readonly faultEveryMs: number;
   /** One member stays down in the second phase too. */
   readonly minorityStaysDown: boolean;
+  /** In the second phase the leader restarts and one member hears nobody. */
+  readonly turnsDeaf: boolean;
   /** What a shrunk run leaves out: faults, clients and watch clients by number. */
   readonly skipFaults: readonly number[];
   readonly skipClients: readonly number[];
@@ -123,7 +142,7 @@ export const WORK_KINDS = [
 ] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
-/** The plan of a seed. @param size 1 is the full size of a run; less makes it shorter */
+/** The plan of a seed, without a profile. @param size 1 is the full size of a run; less makes it shorter */
 export function drawPlan(seed: number, size = 1): Plan {
   const random = new SeededRandom(seed ^ 0x51ed270b);
   const members = pick(random, [1, 3, 3, 3, 3, 5]);
@@ -132,10 +151,13 @@ export function drawPlan(seed: number, size = 1): Plan {
   const snapshotCount = pick(random, [20, 50, 100, 300, 1000]);
   return {
     seed,
+    profile: "",
     members,
     heartbeatIntervalMs,
     electionTimeoutMs,
     preVote: random.below(8) !== 0,
+    raftMessageBytes: pick(random, [0, 300, 1024 * 1024, 1024 * 1024]),
+    raftInflightMessages: pick(random, [1, 4, 512, 512]),
     snapshotCount,
     snapshotCatchupEntries: pick(random, [1, 5, 20, 100]),
     compactionBatchLimit: pick(random, [1, 5, 20, 1000]),
@@ -173,6 +195,7 @@ export function drawPlan(seed: number, size = 1): Plan {
     faults: drawFaults(random, members),
     faultEveryMs: pick(random, [1000, 2500, 5000, 10_000]),
     minorityStaysDown: members > 1 && random.below(6) === 0,
+    turnsDeaf: false,
     skipFaults: [],
     skipClients: [],
     skipWatchClients: [],

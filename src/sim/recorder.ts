@@ -2,9 +2,10 @@
 // a run stops at the step that broke a promise and not a minute later.
 
 import { crc32c } from "#base";
-import type { Entry, MemberId } from "#proto";
+import { type Entry, EntryType, type MemberId, MessageType, type RaftMessage } from "#proto";
 import type { EntryOutcome } from "#server";
 import type { Violation } from "./check/checker.js";
+import { type DurableLog, problemOfCommit } from "./check/commit.js";
 import type { History, MemberEvent } from "./history.js";
 import type { Life } from "./life.js";
 import type { Plan } from "./plan.js";
@@ -28,8 +29,13 @@ export class Recorder {
   private readonly comparesBodies: boolean;
   private readonly leaders = new Map<number, MemberId>();
   private readonly scratch = Buffer.alloc(16);
-  /** Highest index applied by any member while it was in a term, by that term. */
+  /** Highest index applied by any member, or committed by a leader, while it was in a term, by that term. */
   private readonly committedIn = new Map<number, number>();
+  /** Whom each member voted for, by member and term. */
+  private readonly votes = new Map<string, MemberId>();
+  /** The durable log of each member, running or not. */
+  private readonly logs = new Map<MemberId, DurableLog>();
+  private readonly logOf = (id: MemberId): DurableLog | undefined => this.logs.get(id);
 
   constructor(world: World, plan: Plan, leaseTtlMin: number) {
     this.world = world;
@@ -50,6 +56,7 @@ export class Recorder {
       faults: [],
       finals: [],
       livenessFrom: 0,
+      leaderlessFrom: [],
       quietFrom: 0,
       endedAt: 0,
     };
@@ -87,7 +94,8 @@ export class Recorder {
         `m${member} applied entry ${index} again, after ${life.appliedIndex}`,
       );
     life.appliedIndex = index;
-    this.noteCommitted(life, index);
+    this.noteApplied(life, index);
+    if (type !== EntryType.Normal) this.noteConfiguration(life);
     history.applied.push({ member, life: life.number, time, index, term, entryHash, resultHash });
     world.say(() => `m${member} applies ${term}/${index} result=${outcome.error?.name ?? outcome.revision}`);
     const known = history.log.get(index);
@@ -113,12 +121,35 @@ export class Recorder {
     this.memberEvent(life, "snapshot installed", String(index));
   }
 
+  /** A member has read its log and takes part. */
+  started(life: Life): void {
+    const driver = life.running?.member.driver;
+    if (driver === undefined) return;
+    this.logs.set(life.host.memberId, driver.storage);
+    life.configurations = [driver.node.configuration];
+  }
+
+  /** A member sends a message: a vote that leaves it binds it, life after life. */
+  sent(life: Life, message: RaftMessage): void {
+    if (message.type === MessageType.Vote) this.voted(life, message.term, life.host.memberId);
+    else if (message.type === MessageType.VoteResp && !message.reject)
+      this.voted(life, message.term, message.to);
+  }
+
+  private voted(life: Life, term: number, candidate: MemberId): void {
+    const key = `${life.host.place}/${term}`;
+    const before = this.votes.get(key);
+    if (before === undefined) this.votes.set(key, candidate);
+    else if (before !== candidate)
+      this.violate("raft", `m${life.host.place} voted for ${before} and for ${candidate} in term ${term}`);
+  }
+
   /** The invariants of raft that a member's own state shows, after each of its steps. */
   checkStep(life: Life): void {
     const { running } = life;
     if (running === undefined || life.isOver) return;
     const { member } = running;
-    const { node } = member.driver;
+    const { node, storage } = member.driver;
     const status = node.basicStatus();
     const name = `m${life.host.place}`;
     if (status.term < life.seenTerm)
@@ -129,14 +160,40 @@ export class Recorder {
       this.violate("raft", `${name}: commit index ${status.commit} beyond the log's end ${status.lastIndex}`);
     if (member.appliedIndex > status.commit)
       this.violate("raft", `${name}: applied ${member.appliedIndex} beyond commit index ${status.commit}`);
-    if (node.isLeader) this.checkLeader(life, status.term, status.lastIndex);
-    else if (life.wasLeader) {
+    this.noteConfiguration(life);
+    if (node.isLeader) {
+      if (life.wasLeader && life.ledTerm === status.term && status.commit > life.seenCommit)
+        this.checkCommit(life, status.commit, status.term, storage);
+      this.checkLeader(life, status.term, status.lastIndex);
+    } else if (life.wasLeader) {
       life.wasLeader = false;
       this.memberEvent(life, "not leader", String(status.term));
     }
+    if (life.configurations.length > 1) life.configurations = [node.configuration];
     life.seenTerm = status.term;
     life.seenCommit = status.commit;
     life.seenLast = status.lastIndex;
+  }
+
+  /** Remembers what was in force at any time of this step. */
+  private noteConfiguration(life: Life): void {
+    const configuration = life.running?.member.driver.node.configuration;
+    if (configuration === undefined || configuration === life.configurations.at(-1)) return;
+    life.configurations.push(configuration);
+  }
+
+  /** What a leader commits must be safe, under some configuration that it had in this step. */
+  private checkCommit(life: Life, commit: number, term: number, log: DurableLog): void {
+    // What a leader has not written itself yet it has appended in its own term.
+    const entryTerm = commit <= log.lastIndex() ? log.term(commit) : term;
+    this.noteCommitted(term, commit);
+    let problem: string | undefined;
+    for (const configuration of life.configurations) {
+      problem = problemOfCommit(commit, entryTerm, configuration, this.logOf);
+      if (problem === undefined) return;
+    }
+    const name = `m${life.host.place}`;
+    this.violate("raft", `${name} commits ${entryTerm}/${commit} in term ${term}, but ${problem}`);
   }
 
   private checkLeader(life: Life, term: number, lastIndex: number): void {
@@ -163,9 +220,13 @@ export class Recorder {
   }
 
   /** What a member applies was committed in a term not later than the member's own. */
-  private noteCommitted(life: Life, index: number): void {
+  private noteApplied(life: Life, index: number): void {
     const term = life.running?.member.term;
-    if (term !== undefined && index > (this.committedIn.get(term) ?? 0)) this.committedIn.set(term, index);
+    if (term !== undefined) this.noteCommitted(term, index);
+  }
+
+  private noteCommitted(term: number, index: number): void {
+    if (index > (this.committedIn.get(term) ?? 0)) this.committedIn.set(term, index);
   }
 
   /** The highest index that is certainly from terms before `term`: a leader elected late may lack what later ones did. */

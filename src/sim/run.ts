@@ -3,6 +3,7 @@
 import { CHECKERS } from "./check/all.js";
 import type { Violation } from "./check/checker.js";
 import { drawPlan, type Plan } from "./plan.js";
+import { withProfile } from "./profiles.js";
 import { Simulation } from "./simulation.js";
 import type { TraceLine } from "./trace.js";
 
@@ -37,7 +38,7 @@ export interface RunResult {
 }
 
 export function planOf(seed: number, adjustments: Adjustments): Plan {
-  return { ...drawPlan(seed, adjustments.size), ...adjustments.changes };
+  return { ...withProfile(drawPlan(seed, adjustments.size)), ...adjustments.changes };
 }
 
 export async function runPlan(plan: Plan, isVerbose = false): Promise<RunResult> {

@@ -25,6 +25,11 @@ import { World } from "./world.js";
 const RECOVERY_MS = 5000;
 /** Then clients go on for this long. */
 const LIVENESS_MS = 8000;
+/** In some runs the leader is then taken away, over and over; each time the others have so long to find another. */
+const LEADERLESS_ROUNDS = 5;
+const ROUND_MS = 3000;
+const HEARING_MS = 1200;
+const LEADERLESS_MAX_MS = 10_000;
 /** Operations of the second phase. */
 const LIVENESS_OPERATIONS = 80;
 /** What has to be over by itself is over after this. */
@@ -55,6 +60,7 @@ export class Simulation {
     this.operator = new Operator(this.world, plan, this.cluster, this.caller, knowledge);
     this.faults = new Faults(this.world, plan, this.cluster, this.network, this.recorder, this.operator);
     this.makeClients(knowledge);
+    this.network.listeners.add((life, message) => this.recorder.sent(life, message));
     this.world.afterStep = (life) => this.recorder.checkStep(life);
   }
 
@@ -83,7 +89,7 @@ export class Simulation {
     await this.until(this.plan.safetyMs, () => false);
     if (this.isBroken) return;
     this.beginLiveness();
-    await this.until(RECOVERY_MS + LIVENESS_MS, () => false);
+    await this.until(this.livenessMs, () => false);
     if (this.isBroken) return;
     await this.rest();
   }
@@ -104,16 +110,36 @@ export class Simulation {
     world.say(() => "liveness phase");
     for (const watcher of this.watchers) watcher.calm();
     this.operator.settle();
+    if (this.plan.turnsDeaf) world.after(ROUND_MS, EventKind.Phase, () => this.beginRound(1));
     world.after(RECOVERY_MS, EventKind.Phase, () => {
       this.operationsLeft = Math.max(this.operationsLeft, 0) + LIVENESS_OPERATIONS;
       for (const client of this.clients) client.wake();
     });
   }
 
+  private get livenessMs(): number {
+    const roundsMs = LEADERLESS_ROUNDS * ROUND_MS + HEARING_MS + LEADERLESS_MAX_MS;
+    return this.plan.turnsDeaf ? Math.max(RECOVERY_MS + LIVENESS_MS, roundsMs) : RECOVERY_MS + LIVENESS_MS;
+  }
+
+  /** Whoever was deaf hears again, and catches up; then another is, and the leader restarts. */
+  private beginRound(round: number): void {
+    const { world, faults, history } = this;
+    // Without a leader it stays as it is: how long that lasts is the question.
+    if (this.cluster.leader !== undefined) {
+      faults.endDeafness();
+      world.after(HEARING_MS, EventKind.Phase, () => {
+        if (faults.turnDeaf()) history.leaderlessFrom.push(world.now);
+      });
+    }
+    if (round < LEADERLESS_ROUNDS) world.after(ROUND_MS, EventKind.Phase, () => this.beginRound(round + 1));
+  }
+
   private async rest(): Promise<void> {
     const { world, history, recorder, caller } = this;
     this.operationsLeft = 0;
     history.quietFrom = world.now;
+    this.faults.endDeafness();
     world.say(() => "rest");
     const finals = new FinalStates(this.cluster, recorder);
     await this.until(REST_MS, () => caller.open === 0 && finals.isSettled());
@@ -157,7 +183,7 @@ export class Simulation {
   /** Clients know all machines; in the second phase they leave out those that are down for good. */
   private endpoints(): Host[] {
     const { active } = this.cluster;
-    const usable = active.filter((host) => !host.isHeldDown);
+    const usable = active.filter((host) => !host.isHeldDown && !host.isDeaf);
     return this.history.livenessFrom === 0 ? active : usable;
   }
 }

@@ -3,6 +3,7 @@
 //   1. Every call made in it is answered, with whatever answer, in 10 s; calls of the first phase are not open for ever.
 //   2. Writes succeed again: not every one of them may be refused once the cluster had time to settle.
 //   3. No member ends in it, and all members are there at the end.
+//   4. A leader that is taken away in it, with one member deaf and a majority whole, is replaced in 10 s.
 //
 // That lagging members catch up shows in "agreement", that watches drain in "watch", that leases end in "lease".
 
@@ -13,6 +14,7 @@ import { Report } from "./report.js";
 
 const NAME = "liveness";
 const ANSWER_MS = 10_000;
+const ELECTION_MS = 10_000;
 /** Time to elect a leader, several times over if votes split, and to reconnect. */
 const SETTLE_ELECTIONS = 10;
 
@@ -24,6 +26,7 @@ export const liveness: Checker = {
     const settledFrom = history.livenessFrom + SETTLE_ELECTIONS * history.electionTimeoutMs;
     for (const operation of history.operations) checkAnswered(operation, settledFrom, history, report);
     checkWritesSucceed(history, settledFrom, report);
+    checkLeaderReplaced(history, report);
     for (const event of history.memberEvents) {
       if (event.time < settledFrom || (event.kind !== "fatal" && event.kind !== "start failed")) continue;
       report.add(`member ${event.member} ended in the fault-free phase: ${event.detail}`, event.time, event);
@@ -55,6 +58,14 @@ function checkAnswered(
       history.endedAt,
       operation,
     );
+}
+
+function checkLeaderReplaced({ leaderlessFrom, memberEvents }: History, report: Report): void {
+  for (const from of leaderlessFrom) {
+    const successor = memberEvents.find(({ time, kind }) => kind === "leader" && time > from);
+    if (successor === undefined || successor.time - from > ELECTION_MS)
+      report.add("a whole majority went without a leader for more than 10 s", from, successor);
+  }
 }
 
 function checkWritesSucceed(history: History, settledFrom: number, report: Report): void {

@@ -54,6 +54,7 @@ export function emptyHistory(): History {
     faults: [],
     finals: [],
     livenessFrom: 0,
+    leaderlessFrom: [],
     quietFrom: 0,
     endedAt: 0,
   };
