@@ -7,3 +7,4 @@ export * from "./kv-codec.js";
 export * from "./raft.js";
 export * from "./raft-codec.js";
 export * from "./status.js";
+export { withoutMisreadFields } from "./strict.js";

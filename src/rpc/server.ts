@@ -22,6 +22,10 @@ import type { RequestHead } from "./request-head.js";
 import type { ServerCall } from "./server-call.js";
 import { ServerConnection } from "./server-connection.js";
 
+/** What Go's gRPC says of bytes that are no message, on a unary call and on a stream. */
+const UNMARSHAL_UNARY = "grpc: error unmarshalling request";
+const UNMARSHAL_STREAM = "grpc: failed to unmarshal the received message";
+
 /** Called before each dispatch; an error ends the call in the handler's stead. Must not throw. */
 export type Interceptor = (call: ServerCall) => RpcError | undefined;
 
@@ -220,7 +224,8 @@ export class RpcServer {
   private onHandlerError(call: ServerCall, error: unknown): void {
     if (error instanceof Panic) return this.onPanic(call, error);
     if (error instanceof WireError) {
-      return call.fail(StatusCode.Internal, `grpc: error unmarshalling request: ${error.message}`);
+      const what = call.method.kind === "unary" ? UNMARSHAL_UNARY : UNMARSHAL_STREAM;
+      return call.fail(StatusCode.Internal, `${what}: ${error.message}`);
     }
     this.options.logger.error("a handler failed", {
       method: call.method.path,

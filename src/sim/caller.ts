@@ -232,11 +232,11 @@ function dispatch(services: Services, op: Op, call: SimUnaryCall, message: Uint8
     case "leaseTimeToLive":
       return lease.timeToLive(call, message);
     case "leaseLeases":
-      return lease.leases(call);
+      return lease.leases(call, message);
     case "alarm":
       return maintenance.alarm(call, message);
     case "defragment":
-      return maintenance.defragment(call);
+      return maintenance.defragment(call, message);
     case "hashKv":
       return maintenance.hashKv(call, message);
     case "memberList":

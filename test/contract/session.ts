@@ -328,7 +328,7 @@ export function printFailure({ code, message }: Failure): string {
 }
 
 /** What follows is the protobuf library's own text, which differs between libraries and even between its runs. */
-const UNMARSHAL = /^(grpc: error unmarshalling request): .*/s;
+const UNMARSHAL = /^(grpc: (?:error unmarshalling request|failed to unmarshal the received message)): .*/s;
 
 /** INVALID_ARGUMENT -> InvalidArgument, as the codes are called everywhere else. */
 function camel(name: string): string {

@@ -133,6 +133,18 @@ export class TestClient {
     return new BidiStream(call);
   }
 
+  /** A stream of any kind with the messages given, and got, as bytes, valid or not. */
+  streamBytes(path: string, options: TestCallOptions = {}): BidiStream<Bytes, Buffer> {
+    const call = this.#client.makeBidiStreamRequest(
+      path,
+      copy,
+      same,
+      metadataOf(options),
+      streamOptions(options),
+    );
+    return new BidiStream(call);
+  }
+
   close(): void {
     this.#client.close();
   }

@@ -3,10 +3,12 @@
 
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { WireError } from "#base";
+import { withoutMisreadFields } from "#proto";
 
 export function decodeMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
+  const own = withoutMisreadFields(schema, bytes);
   try {
-    return fromBinary(schema, bytes);
+    return fromBinary(schema, own);
   } catch (error) {
     throw new WireError(error instanceof Error ? error.message : String(error));
   }

@@ -31,7 +31,8 @@ export class HealthService {
     call.reply(this.encoded());
   }
 
-  list(call: UnaryCall): void {
+  list(call: UnaryCall, message: Uint8Array): void {
+    decodeMessage(healthpb.HealthListRequestSchema, message);
     const statuses = { "": this.response() };
     call.reply(
       toBinary(healthpb.HealthListResponseSchema, create(healthpb.HealthListResponseSchema, { statuses })),

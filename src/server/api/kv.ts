@@ -2,6 +2,7 @@
 // answered within the call, straight from the client's bytes; the others keep a copy of the request until leadership
 // is confirmed.
 
+import { toBinary } from "@bufbuild/protobuf";
 import { copyBytes, WireWriter } from "#base";
 import {
   checkDelete,
@@ -135,7 +136,8 @@ export class KvService {
     const request = decodeMessage(rpcpb.CompactionRequestSchema, message);
     this.member.propose(
       Operation.Compaction,
-      message,
+      // Encoded anew: what enters the log is read the same by every member.
+      toBinary(rpcpb.CompactionRequestSchema, request),
       request.physical
         ? new PhysicalCompaction(call, this.member, Number(request.revision))
         : new WriteReply(call, this.member),

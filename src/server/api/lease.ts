@@ -51,9 +51,10 @@ export class LeaseService {
   }
 
   revoke(call: UnaryCall, message: Uint8Array): void {
-    // Read for its form only: what enters the log must be readable by every member.
-    decodeMessage(rpcpb.LeaseRevokeRequestSchema, message);
-    this.member.propose(Operation.LeaseRevoke, message, new WriteReply(call, this.member));
+    // Encoded anew: what enters the log is read the same by every member.
+    const request = decodeMessage(rpcpb.LeaseRevokeRequestSchema, message);
+    const bytes = toBinary(rpcpb.LeaseRevokeRequestSchema, request);
+    this.member.propose(Operation.LeaseRevoke, bytes, new WriteReply(call, this.member));
   }
 
   timeToLive(call: UnaryCall, message: Uint8Array): void {
@@ -79,7 +80,8 @@ export class LeaseService {
     this.answer(call, toBinary(rpcpb.LeaseTimeToLiveResponseSchema, response));
   }
 
-  leases(call: UnaryCall): void {
+  leases(call: UnaryCall, message: Uint8Array): void {
+    decodeMessage(rpcpb.LeaseLeasesRequestSchema, message);
     const leases = this.member.lessor.list().map((ID) => create(rpcpb.LeaseStatusSchema, { ID }));
     this.answer(
       call,

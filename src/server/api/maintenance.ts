@@ -28,7 +28,8 @@ export class MaintenanceService {
     this.onDefragment = onDefragment;
   }
 
-  status(call: UnaryCall): void {
+  status(call: UnaryCall, message: Uint8Array): void {
+    decodeMessage(rpcpb.StatusRequestSchema, message);
     const { member } = this;
     const raft = member.driver.node.basicStatus();
     const errors = member.alarms.list(AlarmType.NONE).map((alarm) => {
@@ -57,14 +58,14 @@ export class MaintenanceService {
 
   alarm(call: UnaryCall, message: Uint8Array): void {
     const request = decodeMessage(rpcpb.AlarmRequestSchema, message);
-    const { GET, ACTIVATE, DEACTIVATE } = rpcpb.AlarmRequest_AlarmAction;
-    if (![GET, ACTIVATE, DEACTIVATE].includes(request.action)) {
-      return call.fail(StatusCode.Unknown, "etcdserver: unknown method");
-    }
-    this.member.propose(Operation.Alarm, message, new WriteReply(call, this.member));
+    if (!isKnown(request)) return call.fail(StatusCode.Unknown, "etcdserver: unknown method");
+    // Encoded anew: what enters the log is read the same by every member.
+    const bytes = toBinary(rpcpb.AlarmRequestSchema, request);
+    this.member.propose(Operation.Alarm, bytes, new WriteReply(call, this.member));
   }
 
-  hash(call: UnaryCall): void {
+  hash(call: UnaryCall, message: Uint8Array): void {
+    decodeMessage(rpcpb.HashRequestSchema, message);
     const { clock, metrics } = this.member;
     const began = clock.now();
     withView(this.member, (view) => view.hash())
@@ -99,12 +100,14 @@ export class MaintenanceService {
     step();
   }
 
-  snapshot(call: StreamCall): StreamObserver {
+  snapshot(call: StreamCall, message: Uint8Array): StreamObserver {
+    decodeMessage(rpcpb.SnapshotRequestSchema, message);
     return new SnapshotSession(this.member, call);
   }
 
   /** Calls that come while one is running share it. */
-  defragment(call: UnaryCall): void {
+  defragment(call: UnaryCall, message: Uint8Array): void {
+    decodeMessage(rpcpb.DefragmentRequestSchema, message);
     this.defragmenting ??= this.runDefragment();
     this.defragmenting.then(
       () => {
@@ -147,6 +150,13 @@ export class MaintenanceService {
   private failed(call: UnaryCall, error: unknown): void {
     failCall(this.member, call, "maintenance request failed", error);
   }
+}
+
+/** Members of other kinds stop when the log tells them to do something unknown, or to raise an unknown alarm. */
+function isKnown({ action, alarm }: rpcpb.AlarmRequest): boolean {
+  const { ACTIVATE } = rpcpb.AlarmRequest_AlarmAction;
+  if (rpcpb.AlarmRequest_AlarmAction[action] === undefined) return false;
+  return action !== ACTIVATE || rpcpb.AlarmType[alarm] !== undefined;
 }
 
 async function withView<T>(member: Member, work: (view: BackendView) => Promise<T>): Promise<T> {

@@ -61,7 +61,7 @@ export class Services {
     );
     server.register("etcdserverpb.Cluster", "MemberList", "unary", (call, m) => cluster.memberList(call, m));
     server.register("grpc.health.v1.Health", "Check", "unary", (call, m) => health.check(call, m));
-    server.register("grpc.health.v1.Health", "List", "unary", (call) => health.list(call));
+    server.register("grpc.health.v1.Health", "List", "unary", (call, m) => health.list(call, m));
     server.register("grpc.health.v1.Health", "Watch", "serverStream", (call, m) => health.watch(call, m));
     this.registerReflection(server);
     this.member.onFlush = () => {
@@ -96,18 +96,18 @@ export class Services {
       lease.keepAlive(call, admission.requiresLeader(call)),
     );
     server.register(name, "LeaseTimeToLive", "unary", (call: ServerCall, m) => lease.timeToLive(call, m));
-    server.register(name, "LeaseLeases", "unary", (call: ServerCall) => lease.leases(call));
+    server.register(name, "LeaseLeases", "unary", (call: ServerCall, m) => lease.leases(call, m));
   }
 
   private registerMaintenance(server: RpcServer): void {
     const { maintenance } = this;
     const name = "etcdserverpb.Maintenance";
     server.register(name, "Alarm", "unary", (call: ServerCall, m) => maintenance.alarm(call, m));
-    server.register(name, "Status", "unary", (call: ServerCall) => maintenance.status(call));
-    server.register(name, "Defragment", "unary", (call: ServerCall) => maintenance.defragment(call));
-    server.register(name, "Hash", "unary", (call: ServerCall) => maintenance.hash(call));
+    server.register(name, "Status", "unary", (call: ServerCall, m) => maintenance.status(call, m));
+    server.register(name, "Defragment", "unary", (call: ServerCall, m) => maintenance.defragment(call, m));
+    server.register(name, "Hash", "unary", (call: ServerCall, m) => maintenance.hash(call, m));
     server.register(name, "HashKV", "unary", (call: ServerCall, m) => maintenance.hashKv(call, m));
-    server.register(name, "Snapshot", "serverStream", (call) => maintenance.snapshot(call));
+    server.register(name, "Snapshot", "serverStream", (call, m) => maintenance.snapshot(call, m));
   }
 
   private registerReflection(server: RpcServer): void {
