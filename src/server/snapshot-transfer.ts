@@ -6,7 +6,7 @@
 // accepts it does the image replace the backend (RaftSnapshots.install).
 
 import type { Disk, Logger } from "#base";
-import { type RaftMessage, Snapshot } from "#proto";
+import { type MemberId, type RaftMessage, Snapshot } from "#proto";
 import type { BackendView, Snapshotter } from "#storage";
 import type { Member } from "./member.js";
 
@@ -23,8 +23,46 @@ export interface SnapshotSender {
   sendSnapshot(snapshot: OutgoingSnapshot): void;
 }
 
+/** This member's side of the exchange. */
+export class SnapshotExchange {
+  private readonly member: Member;
+  private readonly sender: SnapshotSender;
+  private readonly receiver: SnapshotReceiver;
+
+  constructor(member: Member, sender: SnapshotSender, receiver: SnapshotReceiver) {
+    this.member = member;
+    this.sender = sender;
+    this.receiver = receiver;
+  }
+
+  /** Hands the message with an image of this moment to the sender. */
+  send(message: RaftMessage): void {
+    prepareSnapshot(this.member, message).then(
+      (snapshot) => this.sender.sendSnapshot(snapshot),
+      (error: unknown) => {
+        this.member.logger.warn("failed to prepare a database snapshot", { to: message.to, error });
+        this.onSent(message.to, false);
+      },
+    );
+  }
+
+  /** What became of an image: raft goes on sending entries, or tries again. */
+  onSent(to: MemberId, delivered: boolean): void {
+    if (this.member.isStopped) return;
+    const { driver } = this.member;
+    driver.node.reportSnapshot(to, delivered);
+    driver.schedule();
+  }
+
+  /** Takes in a Snap message with its image; raft hears of it once the image is on disk. */
+  async receive(message: RaftMessage, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.receiver.save(message.snapshot?.index ?? 0, chunks);
+    this.member.driver.receive(message);
+  }
+}
+
 /** The image that goes with a Snap message of this moment. */
-export async function prepareSnapshot(member: Member, message: RaftMessage): Promise<OutgoingSnapshot> {
+async function prepareSnapshot(member: Member, message: RaftMessage): Promise<OutgoingSnapshot> {
   // Index, term and configuration are read before anything else can be applied; the view is taken in the same turn.
   const { appliedIndex } = member;
   const term = member.appliedEntryTerm;
