@@ -22,6 +22,8 @@ const END_HEADERS = 4;
 const DEFAULT_WINDOW = 65_535;
 const WINDOW_MAX = 0x7fff_ffff;
 const FRAME_MAX = 16_384;
+const READ_BYTES = 64 * 1024;
+const EMPTY = Buffer.alloc(0);
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 /**
@@ -35,11 +37,21 @@ const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
  *  @returns {Promise<Http2Client>} */
 export function dial(host, port, options = {}) {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true });
+    let client;
+    // One buffer for all reads: a fresh one for each would cost more than looking at what is in it.
+    const onread = {
+      buffer: Buffer.allocUnsafe(READ_BYTES),
+      callback(bytes, buf) {
+        client.onChunk(buf.subarray(0, bytes));
+        return true;
+      },
+    };
+    const socket = connect({ host, port, noDelay: true, onread });
     socket.once("error", reject);
     socket.once("connect", () => {
       socket.off("error", reject);
-      resolve(new Http2Client(socket, `${host}:${port}`, options.windowBytes ?? WINDOW_MAX));
+      client = new Http2Client(socket, `${host}:${port}`, options.windowBytes ?? WINDOW_MAX);
+      resolve(client);
     });
   });
 }
@@ -53,7 +65,10 @@ export class Http2Client {
     this.streams = new Map();
     this.blocks = new Map();
     this.nextId = 1;
+    /** The beginning of a frame that the next chunk goes on with; of DATA only the head is kept back. */
     this.rest = undefined;
+    /** A DATA frame of which `left` bytes are still to come. */
+    this.data = { id: 0, flags: 0, left: 0 };
     this.out = Buffer.allocUnsafe(64 * 1024);
     this.outLength = 0;
     this.inChunk = false;
@@ -69,7 +84,6 @@ export class Http2Client {
       this.flushScheduled = false;
       this.flush();
     };
-    socket.on("data", (chunk) => this.onChunk(chunk));
     socket.on("error", (error) => this.onClosed(error));
     socket.on("close", () => this.onClosed(new Error(`${authority}: connection closed`)));
     socket.write(this.greeting());
@@ -173,32 +187,45 @@ export class Http2Client {
 
   // -- receiving -------------------------------------------------------------------------------------------------------
 
+  /** `chunk` is valid only during the call. */
   onChunk(chunk) {
+    this.inChunk = true;
+    let at = this.onDataBytes(chunk, 0);
     const buf = this.rest === undefined ? chunk : Buffer.concat([this.rest, chunk]);
     this.rest = undefined;
-    this.inChunk = true;
-    let at = 0;
     while (buf.length - at >= FRAME_HEAD) {
       const length = (buf[at] << 16) | (buf[at + 1] << 8) | buf[at + 2];
-      const end = at + FRAME_HEAD + length;
+      const type = buf[at + 3];
+      const flags = buf[at + 4];
+      const id = buf.readUInt32BE(at + 5) & WINDOW_MAX;
+      const start = at + FRAME_HEAD;
+      if (type === DATA) {
+        this.data = { id, flags, left: length };
+        if (length === 0) this.onData(buf, flags, id, start, start);
+        at = this.onDataBytes(buf, start);
+        continue;
+      }
+      const end = start + length;
       if (end > buf.length) break;
-      this.onFrame(
-        buf,
-        buf[at + 3],
-        buf[at + 4],
-        buf.readUInt32BE(at + 5) & WINDOW_MAX,
-        at + FRAME_HEAD,
-        end,
-      );
+      this.onFrame(buf, type, flags, id, start, end);
       at = end;
     }
-    if (at < buf.length) this.rest = buf.subarray(at);
+    if (at < buf.length) this.rest = Buffer.from(buf.subarray(at));
     this.inChunk = false;
     this.flush();
   }
 
+  /** Takes what there is of the DATA frame being received; returns where it ends. */
+  onDataBytes(buf, start) {
+    const { data } = this;
+    if (data.left === 0) return start;
+    const end = Math.min(buf.length, start + data.left);
+    data.left -= end - start;
+    if (end > start) this.onData(buf, data.left === 0 ? data.flags : 0, data.id, start, end);
+    return end;
+  }
+
   onFrame(buf, type, flags, id, start, end) {
-    if (type === DATA) return this.onData(buf, flags, id, start, end);
     if (type === HEADERS) {
       if ((flags & END_STREAM) !== 0) this.streams.get(id)?.onTrailers(buf.subarray(start, end));
     } else if (type === SETTINGS && (flags & ACK) === 0) this.onSettings(buf, start, end);
@@ -278,8 +305,10 @@ export class Stream {
     /** Request bytes, heads included, that are not sent yet. @type {Buffer | undefined} */
     this.queued = undefined;
     this.lastQueued = false;
-    /** The message being put together, its bytes so far, and its head when that is cut. */
-    this.partial = undefined;
+    /** The message being put together: memory that is used again for the next one, its length when that is known, its
+     *  bytes so far, and its head when that is cut. */
+    this.partial = EMPTY;
+    this.messageLength = -1;
     this.partialLength = 0;
     this.head = Buffer.alloc(5);
     this.headLength = 0;
@@ -320,7 +349,7 @@ export class Stream {
   onBytes(buf, start, end) {
     let at = start;
     while (at < end) {
-      if (this.partial === undefined) {
+      if (this.messageLength < 0) {
         if (this.headLength === 0 && end - at >= 5) {
           const length = buf.readUInt32BE(at + 1);
           if (end - at - 5 >= length) {
@@ -333,17 +362,20 @@ export class Stream {
         this.headLength += taken;
         at += taken;
         if (this.headLength < 5) return;
-        this.partial = Buffer.allocUnsafe(this.head.readUInt32BE(1));
+        const length = this.head.readUInt32BE(1);
+        if (length > this.partial.length) this.partial = Buffer.allocUnsafe(length);
+        this.messageLength = length;
         this.partialLength = 0;
       }
-      const taken = buf.copy(this.partial, this.partialLength, at, end);
+      const taken = Math.min(end - at, this.messageLength - this.partialLength);
+      buf.copy(this.partial, this.partialLength, at, at + taken);
       this.partialLength += taken;
       at += taken;
-      if (this.partialLength < this.partial.length) return;
-      const message = this.partial;
-      this.partial = undefined;
+      if (this.partialLength < this.messageLength) return;
+      const length = this.messageLength;
+      this.messageLength = -1;
       this.headLength = 0;
-      this.deliver(message, 0, message.length);
+      this.deliver(this.partial, 0, length);
     }
   }
 
