@@ -9,8 +9,9 @@ export const QUEUE_RESPONSES_MAX = 16_384;
 /** Bytes of events queued per stream before its watchers start to lag. One event is always let in. */
 export const QUEUE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Bytes of events in one response, a revision that is larger alone apart. Far below the 4 MiB that gRPC clients take. */
-export const RESPONSE_BYTES_MAX = 256 * 1024;
+/** Bytes of events in one response, a revision that is larger alone apart: with what is around them they mostly fit into one
+ *  HTTP/2 frame, so that nobody has to put messages together. */
+export const RESPONSE_BYTES_MAX = 16_000;
 /** Bytes of events gathered in one turn before they are queued for their watchers in the middle of it. */
 export const GATHERED_BYTES_MAX = 4 * 1024 * 1024;
 
