@@ -9,7 +9,7 @@ import { type Entry, HardState } from "#proto";
 import { MemoryDisk } from "../disk/memory-disk.js";
 import { WalSnapshot } from "./record.js";
 import { validSnapshots } from "./scan.js";
-import { DIRECTORY, entry, METADATA, sameEntry, VOTER } from "./testing.js";
+import { DIRECTORY, entry, METADATA, sameEntry, VOTER } from "./testkit.js";
 import { Wal } from "./wal.js";
 
 const OPTIONS = { segmentBytes: 2048 };

@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { MemoryDisk } from "../disk/memory-disk.js";
 import { WalSnapshot } from "./record.js";
 import { verifyWal } from "./scan.js";
-import { DIRECTORY, entry, isPrefix, METADATA, readFile, sameEntry, smallLog } from "./testing.js";
+import { DIRECTORY, entry, isPrefix, METADATA, readFile, sameEntry, smallLog } from "./testkit.js";
 import { Wal } from "./wal.js";
 import { WalError } from "./wal-error.js";
 import type { WalContents } from "./wal-start.js";

@@ -6,7 +6,7 @@ import { type Entry, HardState } from "#proto";
 import { MemoryDisk } from "../disk/memory-disk.js";
 import { WalSnapshot } from "./record.js";
 import { validSnapshots, verifyWal } from "./scan.js";
-import { DIRECTORY, entry, METADATA, VOTER } from "./testing.js";
+import { DIRECTORY, entry, METADATA, VOTER } from "./testkit.js";
 import { Wal } from "./wal.js";
 import type { WalContents } from "./wal-start.js";
 import { walkWal } from "./walk.js";
