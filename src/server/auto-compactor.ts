@@ -1,6 +1,6 @@
 // Automatic compaction, on the leader only. Mode revision keeps the newest N revisions. Mode periodic keeps a span of time:
-// revisions are sampled ten times a period, and what was current a period ago is compacted to, at most once an hour
-// (or once a period, if that is shorter).
+// revisions are sampled ten times a period, every six minutes for longer ones, and what was current a period ago is
+// compacted to: first after a whole period, then once a period, or every hour if that is shorter.
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Timer } from "#base";
@@ -11,37 +11,46 @@ import { type EntryOutcome, Waiter } from "./waiters.js";
 
 const HOUR_MS = 3_600_000;
 const REVISION_INTERVAL_MS = 300_000;
-const SAMPLES_PER_PERIOD = 10;
+/** Samples between two compactions. */
+const STEPS = 10;
+
+/** What automatic compaction needs of the member. */
+export type CompactingMember = Pick<Member, "config" | "clock" | "logger" | "isLeader" | "propose"> & {
+  readonly store: { readonly currentRevision: number };
+};
 
 export class AutoCompactor {
-  private readonly member: Member;
+  private readonly member: CompactingMember;
   private readonly intervalMs: number;
-  /** Mode periodic: samples in the kept span, oldest first; undefined in mode revision. */
+  /** Mode periodic: revisions of the kept span, oldest first; undefined in mode revision. */
   private readonly samples: number[] | undefined;
   private readonly samplesMax: number;
-  private samplesSince = SAMPLES_PER_PERIOD;
+  /** Samples to take before the next compaction: those of a whole period at first. */
+  private stepsLeft: number;
   private readonly keptRevisions: number;
   private timer: Timer | undefined;
   private lastRevision = 0;
   private underWay = false;
 
   /** @returns undefined when nothing is to be compacted automatically */
-  static create(member: Member): AutoCompactor | undefined {
+  static create(member: CompactingMember): AutoCompactor | undefined {
     return member.config.autoCompactionRetention > 0 ? new AutoCompactor(member) : undefined;
   }
 
-  private constructor(member: Member) {
+  private constructor(member: CompactingMember) {
     this.member = member;
     const { autoCompactionMode, autoCompactionRetention } = member.config;
     const isPeriodic = autoCompactionMode === "periodic";
-    const betweenMs = Math.min(autoCompactionRetention, HOUR_MS);
-    this.intervalMs = isPeriodic ? betweenMs / SAMPLES_PER_PERIOD : REVISION_INTERVAL_MS;
+    this.intervalMs = isPeriodic ? Math.min(autoCompactionRetention, HOUR_MS) / STEPS : REVISION_INTERVAL_MS;
+    const steps = Math.max(1, Math.floor(autoCompactionRetention / this.intervalMs));
     this.samples = isPeriodic ? [] : undefined;
-    this.samplesMax = Math.max(1, Math.round(autoCompactionRetention / this.intervalMs));
+    this.samplesMax = steps + 1;
+    this.stepsLeft = isPeriodic ? steps : 0;
     this.keptRevisions = isPeriodic ? 0 : autoCompactionRetention;
   }
 
   start(): void {
+    this.samples?.push(this.member.store.currentRevision);
     this.timer = this.member.clock.setTimer(this.intervalMs, () => this.tick());
   }
 
@@ -58,7 +67,7 @@ export class AutoCompactor {
       return;
     }
     this.lastRevision = revision;
-    this.samplesSince = 0;
+    if (this.samples !== undefined) this.stepsLeft = STEPS;
     this.member.logger.info("completed auto compaction", { revision });
   }
 
@@ -73,15 +82,16 @@ export class AutoCompactor {
     this.member.propose(Operation.Compaction, body, new AutoCompaction(this, revision));
   }
 
-  /** The revision to compact to now; 0 for none. */
+  /** The revision to compact to now; 0 for none. After a failure it is the next step's turn. */
   private target(): number {
     const { currentRevision } = this.member.store;
     const { samples } = this;
     if (samples === undefined) return Math.max(0, currentRevision - this.keptRevisions);
-    const oldest = samples.length >= this.samplesMax ? (samples.shift() ?? 0) : 0;
+    const oldest = samples[0];
     samples.push(currentRevision);
-    this.samplesSince++;
-    return this.samplesSince > SAMPLES_PER_PERIOD ? oldest : 0;
+    if (samples.length > this.samplesMax) samples.shift();
+    if (this.stepsLeft > 0) this.stepsLeft--;
+    return this.stepsLeft === 0 ? oldest : 0;
   }
 }
 
