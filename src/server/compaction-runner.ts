@@ -8,7 +8,7 @@ import { exponentialBounds, Histogram } from "./histogram.js";
 import type { Member } from "./member.js";
 
 /** Looked at in one slice of the event loop; a batch is made of as many slices as it needs. */
-const SLICE = 500;
+const SLICE = 200;
 
 export class CompactionRunner {
   private readonly member: Member;

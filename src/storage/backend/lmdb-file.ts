@@ -30,7 +30,7 @@ import { close, fstatSync, openSync, readSync } from "node:fs";
 import { PageSet } from "../bbolt/page-set.js";
 import { CorruptBackendError } from "./backend.js";
 import { checkFreePages } from "./lmdb-free-pages.js";
-import { TreeWalk } from "./lmdb-walk.js";
+import { TreeWalk, WalkMemory } from "./lmdb-walk.js";
 
 /** Bytes of a page header. */
 export const HEADER = 24;
@@ -70,6 +70,8 @@ export class LmdbFile {
   /** Descriptors belong to the process: other threads may read through it while this object is open. */
   readonly fd: number;
   private isClosed = false;
+  /** For the next walk; absent while one is under way. */
+  private walkMemory: WalkMemory | undefined;
 
   /**
    * Opens the file for reading. Throws CorruptBackendError when it is no lmdb file, the system's error otherwise.
@@ -122,7 +124,11 @@ export class LmdbFile {
     if (tree.depth === 0) return;
     const isWhole = from === undefined && to === undefined;
     const used = isWhole ? new PageSet(tree.pages) : undefined;
-    const isComplete = new TreeWalk(this, tree, { from, to, used, isOrdered: true }, visit).run();
+    const memory = this.walkMemory ?? new WalkMemory(this.pageSize);
+    this.walkMemory = undefined;
+    const walk = new TreeWalk(this, tree, { from, to, used, isOrdered: true }, visit, memory);
+    const isComplete = walk.run();
+    this.walkMemory = memory;
     if (used !== undefined && isComplete) checkFreePages(this, tree, used);
   }
 

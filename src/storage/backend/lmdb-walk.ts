@@ -23,6 +23,19 @@ export interface WalkOptions {
   readonly isOrdered?: boolean;
 }
 
+/** What a walk reads into. The next walk over the file uses it again: memory that is new costs more than what is read into
+ *  it, and buffers that come and go by the hundred kilobytes keep the garbage collector busy. */
+export class WalkMemory {
+  /** Per level the pages that are read ahead. */
+  readonly runs: PageRun[] = [];
+  /** The last key of the page before. */
+  readonly previousKey: Buffer;
+
+  constructor(readonly pageSize: number) {
+    this.previousKey = Buffer.allocUnsafeSlow(pageSize);
+  }
+}
+
 /** One walk: its position is the recursion, its counters are compared at the end. */
 export class TreeWalk {
   private readonly pageSize: number;
@@ -30,10 +43,7 @@ export class TreeWalk {
   private leafPages = 0;
   private branchPages = 0;
   private overflowPages = 0;
-  /** Per level the pages that are read ahead. Their memory is used again for the next ones: memory that is new costs more
-   *  than what is read into it. */
-  private readonly runs: PageRun[] = [];
-  /** The last key of the page before. */
+  private readonly runs: PageRun[];
   private readonly previousKey: Buffer;
   private previousLength = -1;
 
@@ -47,9 +57,11 @@ export class TreeWalk {
     private readonly tree: TreeRoot,
     options: WalkOptions,
     private readonly visit: NodeVisitor,
+    memory = new WalkMemory(file.pageSize),
   ) {
     this.pageSize = file.pageSize;
-    this.previousKey = Buffer.allocUnsafeSlow(file.pageSize);
+    this.runs = memory.runs;
+    this.previousKey = memory.previousKey;
     this.from = options.from;
     this.to = options.to;
     this.used = options.used;
