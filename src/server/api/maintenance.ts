@@ -8,7 +8,12 @@ import { ErrStopped, rpcpb, StatusCode } from "#proto";
 import type { BackendView } from "#storage";
 import { AlarmType } from "../alarms.js";
 import { ETCD_VERSION } from "../config.js";
-import { HASH_SLICE_RECORDS, SNAPSHOT_BLOB_BYTES } from "../limits.js";
+import {
+  HASH_SLICE_RECORDS,
+  SNAPSHOT_BLOB_BYTES,
+  SNAPSHOT_PAUSE_MS,
+  SNAPSHOT_TURN_BYTES,
+} from "../limits.js";
 import type { Member } from "../member.js";
 import { Operation } from "../request.js";
 import { failWith, type StreamCall, type StreamObserver, type UnaryCall } from "./call.js";
@@ -183,6 +188,8 @@ class SnapshotSession implements StreamObserver {
   private readonly member: Member;
   private readonly call: StreamCall;
   private cancelled = false;
+  /** Whether the last blob left room for more. */
+  private hasRoom = true;
   private readonly out = new WireWriter(SNAPSHOT_BLOB_BYTES + 64);
   /** Continues a sender that waits for room. */
   private resume: (() => void) | undefined;
@@ -226,11 +233,13 @@ class SnapshotSession implements StreamObserver {
         const blob = chunk.subarray(at, Math.min(chunk.length, at + SNAPSHOT_BLOB_BYTES));
         sum.update(blob);
         remaining -= blob.length;
-        await this.send(blob, remaining);
+        const isEndOfTurn = (at + SNAPSHOT_BLOB_BYTES) % SNAPSHOT_TURN_BYTES === 0;
+        if (!this.send(blob, remaining) || isEndOfTurn) await this.nextTurn();
       }
       if (this.cancelled) return;
+      await new Promise<void>((resolve) => clock.setTimer(SNAPSHOT_PAUSE_MS, resolve));
     }
-    await this.send(sum.digest(), 0);
+    this.send(sum.digest(), 0);
     const took = clock.now() - began;
     metrics.backendSnapshot.observe(took / 1000);
     logger.info("successfully sent database snapshot to client", {
@@ -240,8 +249,8 @@ class SnapshotSession implements StreamObserver {
     this.call.end();
   }
 
-  /** Sends one blob, then lets a round of the event loop pass: a snapshot waits for the requests, not they for it. */
-  private async send(blob: Uint8Array, remaining: number): Promise<void> {
+  /** Sends one blob. Returns whether there is room for more. */
+  private send(blob: Uint8Array, remaining: number): boolean {
     const { out, member } = this;
     out.reset();
     if (remaining > 0) {
@@ -255,9 +264,14 @@ class SnapshotSession implements StreamObserver {
       out.byte(0x22);
       out.string(version);
     }
-    const hasRoom = this.call.send(out.view());
-    await new Promise<void>((resolve) => {
-      if (hasRoom || this.cancelled) member.clock.setNext(resolve);
+    this.hasRoom = this.call.send(out.view());
+    return this.hasRoom;
+  }
+
+  /** Goes on in a later round of the event loop, with room: a snapshot waits for the requests, not they for it. */
+  private nextTurn(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.hasRoom || this.cancelled) this.member.clock.setNext(resolve);
       else this.resume = resolve;
     });
   }

@@ -17,7 +17,7 @@ import { LmdbFile, type TreeRoot } from "./lmdb-file.js";
 import { RecordPacker } from "./record-stream.js";
 import { RevisionSet } from "./revision-set.js";
 import { TreeRecords } from "./tree-records.js";
-import { serveRequests } from "./worker-host.js";
+import { giveWay, serveRequests } from "./worker-host.js";
 
 /** A tree to read: its file by descriptor, since the path may name another file by now. */
 export interface TreeHandle {
@@ -129,4 +129,5 @@ function handle(kind: string, body: unknown, port: MessagePort | undefined): unk
 }
 
 assert(parentPort !== null, "a view runs as a worker thread");
+giveWay();
 serveRequests(parentPort, (kind, body, ports) => handle(kind, body, ports[0]));

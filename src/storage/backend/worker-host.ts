@@ -2,6 +2,7 @@
 // answer carries the same number and a value or an error. One worker answers its requests in order.
 
 import { existsSync } from "node:fs";
+import { setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type MessagePort, type TransferListItem, Worker } from "node:worker_threads";
 import { DiskError, Panic } from "#base";
@@ -65,6 +66,14 @@ export function errorOf(failure: WireFailure, path: string): Error {
     return new DiskError(code, failure.operation || "access", failure.path || path, failure);
   }
   return new Panic(failure.message, { path }, failure);
+}
+
+/** How much the system prefers other threads to one that may take its time (a nice value): requests come first. */
+const BACKGROUND_PRIORITY = 10;
+
+/** Makes the calling thread give way to others. Elsewhere than on Linux the call would mean the whole process. */
+export function giveWay(): void {
+  if (process.platform === "linux") setPriority(BACKGROUND_PRIORITY);
 }
 
 /** Serves requests in a worker: `handle` gets each message and answers with a value or throws. */
