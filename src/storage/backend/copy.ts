@@ -2,7 +2,11 @@
 // no free pages. The first pass copies a pinned state while commits go on; each later pass adds what was committed since,
 // and the last one runs while commits wait (lmdb-backend.ts). Every record's sum is checked on the way: a copy must not
 // launder damage.
+//
+// The copy counts for nothing before it is renamed, so lmdb does not sync it; its pages are brought to the disk a piece at a
+// time, with rests, and once more all together at the end. Syncs of the log stand behind every piece.
 
+import { closeSync, fdatasyncSync, fsyncSync, openSync } from "node:fs";
 import { assert } from "#base";
 import { type BucketName, CorruptBackendError, type RevisionName } from "./backend.js";
 import { BatchReplay } from "./batch-replay.js";
@@ -12,7 +16,8 @@ import { isIntact, REVISION_KEY_MAX, REVISION_PREFIX, writeRevisionKey } from ".
 import type { TreeHandle } from "./view-worker.js";
 import { OP_HEADER, OP_PUT, WriteBatch } from "./write-batch.js";
 
-const LOG_BYTES = 4 << 20;
+/** One transaction of the copy, and what it syncs at a time: a sync of the log that comes meanwhile waits for no more. */
+const LOG_BYTES = 1 << 20;
 const REVISIONS_END = Uint8Array.of(REVISION_PREFIX + 1);
 
 export interface CopyRequest {
@@ -56,12 +61,16 @@ export async function finishCopy(tree: TreeHandle): Promise<void> {
 class TreeCopy {
   private readonly environment: LmdbEnvironment;
   private readonly replay: BatchReplay;
+  private readonly fd: number;
+  private readonly mustSync: boolean;
   private log = Buffer.allocUnsafeSlow(LOG_BYTES);
   private used = 0;
 
   constructor(target: LmdbOptions) {
-    this.environment = new LmdbEnvironment(target);
+    this.environment = new LmdbEnvironment({ ...target, unsafeNoFsync: true });
     this.replay = new BatchReplay(this.environment);
+    this.fd = openSync(target.path, "r+");
+    this.mustSync = !target.unsafeNoFsync;
   }
 
   addRange(tree: TreeHandle, from: Uint8Array | undefined, to: Uint8Array | undefined): void {
@@ -88,6 +97,8 @@ class TreeCopy {
   async finish(tree: TreeHandle): Promise<void> {
     const { entries } = this.environment.statistics();
     await this.environment.close();
+    if (this.mustSync) fsyncSync(this.fd);
+    closeSync(this.fd);
     assert(entries === tree.root.entries, "the compact copy does not hold what the database holds");
   }
 
@@ -116,7 +127,17 @@ class TreeCopy {
   }
 
   private flush(): void {
-    if (this.used > 0) this.replay.write([{ bytes: this.log, used: this.used }]);
+    if (this.used === 0) return;
+    const began = performance.now();
+    this.replay.write([{ bytes: this.log, used: this.used }]);
     this.used = 0;
+    if (this.mustSync) fdatasyncSync(this.fd);
+    rest(performance.now() - began);
   }
+}
+
+const nobody = new Int32Array(new SharedArrayBuffer(4));
+
+function rest(ms: number): void {
+  Atomics.wait(nobody, 0, 0, ms);
 }

@@ -10,20 +10,20 @@
 
 import { existsSync } from "node:fs";
 import { copyBytes, Panic, panic } from "#base";
-import {
-  type BackendView,
-  type BucketName,
-  CorruptBackendError,
-  type EntryVisitor,
-  type RevisionName,
-  type RevisionVisitor,
-  type RevisionWalker,
-  type StorageBackend,
+import type {
+  BackendView,
+  BucketName,
+  EntryVisitor,
+  RevisionName,
+  RevisionVisitor,
+  RevisionWalker,
+  StorageBackend,
 } from "./backend.js";
+import { GradualRelease } from "./gradual-release.js";
 import { Lane } from "./lane.js";
+import { LmdbDatabase } from "./lmdb-database.js";
 import { Defragmentation, type DefragmentationOwner } from "./lmdb-defragmentation.js";
-import { LmdbEnvironment, type LmdbOptions } from "./lmdb-environment.js";
-import { LmdbFile } from "./lmdb-file.js";
+import type { LmdbOptions } from "./lmdb-environment.js";
 import {
   checkHead,
   importTemporary,
@@ -32,21 +32,9 @@ import {
   removeTemporary,
   syncParent,
 } from "./lmdb-files.js";
-import { LmdbView, PinnedTree } from "./lmdb-view.js";
+import { LmdbView, type PinnedTree } from "./lmdb-view.js";
 import { PendingWrites } from "./pending-writes.js";
-import {
-  bucketKey,
-  bucketNumber,
-  FLAG_LONG_KEY,
-  FLAG_TOMBSTONE,
-  isIntact,
-  REVISION_KEY_MAX,
-  REVISION_PREFIX,
-  revisionMain,
-  revisionSub,
-  storedContent,
-  writeRevisionKey,
-} from "./record.js";
+import { FLAG_LONG_KEY, FLAG_TOMBSTONE, revisionMain, revisionSub, storedContent } from "./record.js";
 import { RecordCache } from "./record-cache.js";
 import { WorkerHost, workerFile } from "./worker-host.js";
 import { keyText } from "./write-batch.js";
@@ -67,10 +55,11 @@ export interface LmdbBackendOptions {
 export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   beforeCommit: () => void = () => {};
   readonly options: LmdbOptions;
-  private environment: LmdbEnvironment;
+  private database: LmdbDatabase;
+  /** The file that the present one replaced. */
+  private replaced: GradualRelease | undefined;
   /** Starts with the first commit. */
   private writer: WorkerHost | undefined;
-  private file: LmdbFile;
   /** Commits, pins and swaps. */
   private readonly lane = new Lane();
   /** What builds a whole file: never two at a time. */
@@ -81,21 +70,17 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   private queuedCommit: Promise<void> | undefined;
   private runningCommit: Promise<void> | undefined;
   private committed: RevisionName = NOTHING;
-  private readonly pins = new Set<PinnedTree>();
   private defragmentation: Defragmentation | undefined;
   private broken: Panic | undefined;
-  private sizes: FileSizes = { onDisk: 0, inUse: 0 };
+  private sizes: FileSizes;
   private lastMain = -1;
   private lastSub = -1;
-  private readonly key8 = new Uint8Array(8);
-  private readonly key12 = new Uint8Array(REVISION_KEY_MAX);
   private isClosed = false;
 
   private constructor(options: LmdbOptions) {
     this.options = options;
-    this.environment = new LmdbEnvironment(options);
-    this.file = new LmdbFile(options.path);
-    this.readSizes();
+    this.database = new LmdbDatabase(options);
+    this.sizes = this.database.sizes;
   }
 
   /**
@@ -106,7 +91,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
     removeTemporary(path);
     if (isAbsent(path) && options.importFrom !== undefined && existsSync(options.importFrom)) {
       await importTemporary(options.importFrom, { path, unsafeNoFsync: false });
-      putInPlace(path);
+      await putInPlace(path);
     }
     const isNew = isAbsent(path);
     if (!isNew) checkHead(path);
@@ -140,16 +125,9 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   }
 
   private readCommitted(main: number, sub: number): Uint8Array | undefined {
-    const key = sub === 0 ? this.key8 : this.key12;
-    writeRevisionKey(key, 0, main, sub);
-    const end = this.environment.get(key);
-    if (end < 0) return undefined;
-    const stored = this.environment.value;
-    if (!isIntact(key, 0, key.length, stored, 0, end)) {
-      this.damaged("checksum mismatch of a record", { main, sub });
-    }
-    this.cache.add(main, sub, stored, 1, end - 4);
-    return stored.subarray(1, end - 4);
+    const found = this.database.readRevision(main, sub);
+    if (found !== undefined) this.cache.add(main, sub, found, 0, found.length);
+    return found;
   }
 
   deleteRevision(main: number, sub: number): void {
@@ -176,13 +154,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   get(bucket: BucketName, key: Uint8Array): Uint8Array | undefined {
     const pending = this.pending.get(bucket, key);
     if (pending !== undefined) return pending === null ? undefined : pending;
-    const stored = bucketKey(bucket, key);
-    const end = this.environment.get(stored);
-    if (end < 0) return undefined;
-    const value = this.environment.value;
-    if (!isIntact(stored, 0, stored.length, value, 0, end))
-      this.damaged("checksum mismatch of a record", { bucket });
-    return value.slice(storedContent(value, 0), end - 4);
+    return this.database.get(bucket, key);
   }
 
   put(bucket: BucketName, key: Uint8Array, value: Uint8Array): void {
@@ -196,8 +168,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   scan(bucket: BucketName, visit: EntryVisitor): void {
     // Small by definition, so the merge of file and pending entries is one sorted map.
     const entries = new Map<string, { key: Uint8Array; value: Uint8Array | null }>();
-    const from = Uint8Array.of(bucketNumber(bucket));
-    this.walk(from, Uint8Array.of(bucketNumber(bucket) + 1), (key, keyStart, keyEnd, value, start, end) => {
+    this.database.walkBucket(bucket, (key, keyStart, keyEnd, value, start, end) => {
       const content = storedContent(value, start);
       const isLong = (value[start] & FLAG_LONG_KEY) !== 0;
       const name = isLong ? value.subarray(start + 5, content) : key.subarray(keyStart + 1, keyEnd);
@@ -294,9 +265,8 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
     await this.maintenance.run(async () => {});
     await this.exclusively(async () => {
       await this.stopWriter();
-      for (const tree of [...this.pins]) tree.detach();
-      this.file.close();
-      await this.environment.close();
+      await this.database.close();
+      await this.replaced?.hurry();
     });
   }
 
@@ -309,37 +279,36 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
   }
 
   pin(): PinnedTree {
-    const pin = this.environment.pin();
-    try {
-      const file = new LmdbFile(this.options.path);
-      return new PinnedTree(file, file.readTree(), pin, this.pins);
-    } catch (error) {
-      pin.release();
-      throw error;
-    }
+    return this.database.pin();
   }
 
   /** Puts the temporary file in the place of the current one and goes on with it. */
   async swap(): Promise<void> {
     const { path } = this.options;
     try {
-      putInPlace(path);
-      // Nobody writes the old file any more: its views need no transaction to protect their pages.
-      for (const tree of [...this.pins]) tree.detach();
-      const old = this.environment;
-      this.environment = new LmdbEnvironment(this.options);
-      this.file.close();
-      this.file = new LmdbFile(path);
-      this.readSizes();
-      // The writer thread last: whoever closes the old file last gives its space back, which takes time. The next commit
-      // starts a writer on the new file.
+      await this.replaced?.hurry();
+      const replaced = new GradualRelease(path);
+      this.replaced = replaced;
+      await putInPlace(path);
+      const old = this.database;
+      this.database = new LmdbDatabase(this.options);
+      this.sizes = this.database.sizes;
       await old.close();
+      // The next commit starts a writer on the new file.
       await this.stopWriter();
+      old.onceUnread(() => this.release(replaced));
     } catch (error) {
       // Which file is in place is uncertain now; a commit into the other one would be lost.
       this.broken = new Panic("cannot go on after replacing the database file", { path }, error);
       throw this.broken;
     }
+  }
+
+  private release(replaced: GradualRelease): void {
+    replaced.run().catch((error: unknown) => {
+      const { path } = this.options;
+      this.broken ??= new Panic("cannot give back the space of the replaced database file", { path }, error);
+    });
   }
 
   private dropPending(): void {
@@ -369,11 +338,6 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
     await writer.terminate();
   }
 
-  private readSizes(): void {
-    const { usedPages, pageSize } = this.environment.statistics();
-    this.sizes = { onDisk: this.file.size(), inUse: usedPages * pageSize };
-  }
-
   /** Writes the sealed batches, up to the given one, in one transaction. What fails stays sealed and goes with the next
    *  commit. */
   private async writeSealed(total: number): Promise<void> {
@@ -382,7 +346,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
     const parts = sealed.flatMap((batch) => batch.chunks.map(({ bytes, used }) => ({ bytes, used })));
     const request: CommitRequest = { parts };
     this.sizes = (await this.startedWriter().request("commit", request)) as FileSizes;
-    this.environment.refresh();
+    this.database.refresh();
     for (const batch of sealed) {
       this.defragmentation?.committed(batch);
       if (batch.appended > 0) {
@@ -398,63 +362,28 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
     fromSub: number,
     visit: (...record: Parameters<RevisionWalker>) => unknown,
   ): boolean {
-    const from = new Uint8Array(REVISION_KEY_MAX);
-    const length = writeRevisionKey(from, 0, fromMain, fromSub);
-    const isWhole = fromMain === 0 && fromSub === 0;
     const deleting = this.pending.deleting();
     // A batch on its way may have reached the file already: its records come from the batch.
     const end = this.pending.firstAppended() ?? { main: Number.POSITIVE_INFINITY, sub: 0 };
     let goOn = true;
-    this.walk(
-      isWhole ? undefined : from.subarray(0, length),
-      undefined,
-      (key, keyStart, keyEnd, value, valueStart, valueEnd) => {
-        if (key[keyStart] !== REVISION_PREFIX) return true;
-        const main = revisionMain(key, keyStart);
-        const sub = revisionSub(key, keyStart, keyEnd - keyStart);
-        if (main > end.main || (main === end.main && sub >= end.sub)) return false;
-        if (deleting.length > 0 && deleting.some((batch) => batch.deleted.has(main, sub))) return true;
-        const isTombstone = (value[valueStart] & FLAG_TOMBSTONE) !== 0;
-        goOn = visit(main, sub, isTombstone, value, valueStart + 1, valueEnd - 4) !== false;
-        return goOn;
-      },
-    );
+    this.database.walkRevisions(fromMain, fromSub, (key, keyStart, keyEnd, value, valueStart, valueEnd) => {
+      const main = revisionMain(key, keyStart);
+      const sub = revisionSub(key, keyStart, keyEnd - keyStart);
+      if (main > end.main || (main === end.main && sub >= end.sub)) return false;
+      if (deleting.length > 0 && deleting.some((batch) => batch.deleted.has(main, sub))) return true;
+      const isTombstone = (value[valueStart] & FLAG_TOMBSTONE) !== 0;
+      goOn = visit(main, sub, isTombstone, value, valueStart + 1, valueEnd - 4) !== false;
+      return goOn;
+    });
     return goOn;
   }
 
-  /** Walks the committed tree and checks every record's sum. */
-  private walk(
-    from: Uint8Array | undefined,
-    to: Uint8Array | undefined,
-    visit: Parameters<LmdbFile["walk"]>[3],
-  ): void {
-    const pin = this.environment.pin();
-    try {
-      this.file.walk(this.file.readTree(), from, to, (key, keyStart, keyEnd, value, start, end) => {
-        if (!isIntact(key, keyStart, keyEnd, value, start, end))
-          this.damaged("checksum mismatch of a record");
-        return visit(key, keyStart, keyEnd, value, start, end);
-      });
-    } finally {
-      pin.release();
-    }
-  }
-
   private findRightEdge(): void {
-    const pin = this.environment.pin();
-    try {
-      const key = this.file.lastKey(this.file.readTree());
-      if (key === undefined || key[0] !== REVISION_PREFIX) return;
-      this.lastMain = revisionMain(key, 0);
-      this.lastSub = revisionSub(key, 0, key.length);
-      this.committed = { main: this.lastMain, sub: this.lastSub };
-    } finally {
-      pin.release();
-    }
-  }
-
-  private damaged(detail: string, fields: Readonly<Record<string, unknown>> = {}): never {
-    throw new CorruptBackendError(this.options.path, detail, fields);
+    const last = this.database.lastRevision();
+    if (last === undefined) return;
+    this.lastMain = last.main;
+    this.lastSub = last.sub;
+    this.committed = last;
   }
 }
 

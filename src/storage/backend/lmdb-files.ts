@@ -3,6 +3,7 @@
 // new one; what it may leave besides is removed at open.
 
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { LmdbOptions } from "./lmdb-environment.js";
 import { LmdbFile } from "./lmdb-file.js";
@@ -45,11 +46,16 @@ export async function importTemporary(imagePath: string, options: LmdbOptions): 
 }
 
 /** Renames the temporary file to `path`, durably. */
-export function putInPlace(path: string): void {
+export async function putInPlace(path: string): Promise<void> {
   const next = temporaryPath(path);
   renameSync(next, path);
   renameSync(lockPath(next), lockPath(path));
-  syncDirectory(dirname(path));
+  const directory = await open(dirname(path), "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 export function removeTemporary(path: string): void {
@@ -59,18 +65,14 @@ export function removeTemporary(path: string): void {
 
 /** Makes the creation of `path` durable. */
 export function syncParent(path: string): void {
-  syncDirectory(dirname(path));
-}
-
-function lockPath(path: string): string {
-  return `${path}-lock`;
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
+  const fd = openSync(dirname(path), "r");
   try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
+}
+
+function lockPath(path: string): string {
+  return `${path}-lock`;
 }

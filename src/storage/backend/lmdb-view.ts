@@ -14,14 +14,14 @@ const VIEW_HEAP_MB = 256;
 
 /** A tree whose pages stay as they are until `release`. */
 export class PinnedTree {
+  private isPinned = true;
+
   constructor(
     private readonly file: LmdbFile,
     readonly root: TreeRoot,
     private readonly pin: Pin,
-    private readonly pins: Set<PinnedTree>,
-  ) {
-    pins.add(this);
-  }
+    private readonly onRelease: (tree: PinnedTree) => void,
+  ) {}
 
   get handle(): TreeHandle {
     return { path: this.file.path, fd: this.file.fd, root: this.root };
@@ -29,12 +29,15 @@ export class PinnedTree {
 
   /** Ends the transaction but goes on reading: for a file that nobody writes any more. */
   detach(): void {
-    if (this.pins.delete(this)) this.pin.release();
+    if (!this.isPinned) return;
+    this.isPinned = false;
+    this.pin.release();
   }
 
   release(): void {
     this.detach();
     this.file.close();
+    this.onRelease(this);
   }
 }
 
