@@ -75,6 +75,29 @@ async function extend(file: DiskFile, fileBytes: number, segmentBytes: number): 
   await file.sync();
 }
 
+/** Space of a removed segment that is given back at a time. */
+const RELEASE_BYTES = 16 << 20;
+
+/**
+ * Removes a segment durably, then gives its space back piece by piece: all of it at once keeps the file system, and a disk
+ * that discards what is freed, from serving a sync of the log.
+ */
+export async function removeSegment(disk: Disk, directory: string, name: string): Promise<void> {
+  const path = `${directory}/${name}`;
+  const file = await disk.open(path, "r+");
+  try {
+    await disk.remove(path);
+    // A crash must not bring the name back with half of the content.
+    await disk.syncDirectory(directory);
+    for (let left = (await file.size()) - RELEASE_BYTES; left > 0; left -= RELEASE_BYTES) {
+      await file.truncate(left);
+      await file.datasync();
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 async function keepCopy(disk: Disk, file: DiskFile, bytes: number): Promise<void> {
   const copy = await disk.open(`${file.path}.broken`, "w+");
   try {

@@ -22,6 +22,7 @@ import { type Entry, HardState, NO_ENTRIES } from "#proto";
 import { listSegments, type SegmentName, segmentName } from "./names.js";
 import { NextSegment } from "./next-segment.js";
 import { RecordEncoder, WalSnapshot } from "./record.js";
+import { removeSegment } from "./segment-file.js";
 import {
   buildFirstSegment,
   readAndMend,
@@ -229,11 +230,10 @@ export class Wal {
     for (const segment of segments) {
       if (segments.length - removed.length <= keep || this.isClosed) break;
       if (segment.sequence >= this.held[0].sequence) break;
-      await this.disk.remove(`${this.directory}/${segment.name}`);
+      await removeSegment(this.disk, this.directory, segment.name);
       this.logger.info("purged", { path: `${this.directory}/${segment.name}` });
       removed.push(segment.name);
     }
-    if (removed.length > 0) await this.disk.syncDirectory(this.directory);
     return removed;
   }
 
