@@ -32,6 +32,7 @@ import { LeaseDuties } from "./lease-duties.js";
 import { READS_MAX, REQUEST_TIMEOUT_MS } from "./limits.js";
 import type { MemberMetrics } from "./member-metrics.js";
 import type { MemberParts } from "./member-parts.js";
+import { mutations } from "./mutations.js";
 import { NoSpaceAlarm } from "./no-space.js";
 import { Proposals } from "./proposals.js";
 import { Publisher } from "./publisher.js";
@@ -290,8 +291,12 @@ export class Member implements HealthSubject {
    * learner may have applied, and acknowledged, what this member still has to: it sends before its own write is done.)
    */
   get readableNow(): boolean {
-    if (this.applying.appliedTerm !== this.term || !this.cluster.isAlone || this.stopped) return false;
+    if (this.applying.appliedTerm !== this.term || !this.needsNobody || this.stopped) return false;
     return this.isLeader && this.applying.appliedIndex >= this.driver.node.commitIndex;
+  }
+
+  private get needsNobody(): boolean {
+    return this.cluster.isAlone || (mutations.staleReadIndexAfterLeaderChange && this.reads.wasConfirmed);
   }
 
   linearizableRead(waiter: ReadWaiter): void {

@@ -9,6 +9,8 @@ export const serverBugs = new PlantedBugs({
   deposedLeaderRevoke: "a revocation that a leader decided on is forwarded to whoever leads by then",
   staleReadIndex:
     "a confirmation that is asked for again keeps its id, so the answer to the first question serves later reads",
+  staleReadIndexAfterLeaderChange:
+    "a leader that was confirmed once goes on serving reads without asking, until it hears that there is another one",
 });
 
 export const { mutations } = serverBugs;

@@ -45,6 +45,11 @@ export class LinearizableReads {
     return this.queued.length + this.asked.length + this.confirmedCount;
   }
 
+  /** Whether some attempt has been confirmed since the leader last changed, as far as this member knows. */
+  get wasConfirmed(): boolean {
+    return this.confirmedAt !== Number.NEGATIVE_INFINITY;
+  }
+
   /** Whether whoever leads has been confirmed, as of some moment in the last `ms` before `now`. */
   wasConfirmedWithin(ms: number, now: number): boolean {
     return now - this.confirmedAt <= ms;

@@ -230,13 +230,14 @@ export class Faults {
     return `${what} ${value.toFixed(2)}`;
   }
 
-  /** One member hears and is heard late, the others are quick: what it is told is out of date when it arrives. */
+  /** One member hears late, and mostly is heard late; the others are quick: what it is told is out of date when it arrives. */
   private slowMember(host: Host, lastsMs: number): string {
     const { slowHosts } = this.network;
-    const ms = pick(this.random, [50, 200, 400, 800]) * (0.5 + this.random.float());
-    slowHosts.set(host, ms);
+    const inMs = pick(this.random, [50, 200, 400, 800]) * (0.5 + this.random.float());
+    const outMs = this.random.below(2) === 0 ? 0 : inMs;
+    slowHosts.set(host, { inMs, outMs });
     this.later(1000 + lastsMs, () => slowHosts.delete(host));
-    return `m${host.place} by ${Math.round(ms)} ms each way`;
+    return `m${host.place} by ${Math.round(inMs)} ms in, ${Math.round(outMs)} ms out`;
   }
 
   /** Cuts a member off until the leader has dropped what it lacks, so that it needs an image while its clients stay. */

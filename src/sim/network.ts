@@ -25,6 +25,12 @@ export interface Weather {
   voteDelayMs: number;
 }
 
+/** Milliseconds added to what a member sends, and to what is sent to it. */
+export interface Slowness {
+  readonly outMs: number;
+  readonly inMs: number;
+}
+
 const FAIR: Weather = {
   loss: 0,
   duplicate: 0,
@@ -42,8 +48,8 @@ export type SendListener = (life: Life, message: RaftMessage) => void;
 
 export class Network {
   readonly weather: Weather = { ...FAIR };
-  /** Members whose messages, in and out, take longer, and by how much. */
-  readonly slowHosts = new Map<Host, number>();
+  /** Members whose messages take longer, and by how much. */
+  readonly slowHosts = new Map<Host, Slowness>();
   /** Images are cut in the middle with this probability. */
   imageCut = 0;
   /** So many of the next images come late: the sender has given them up by then. */
@@ -168,7 +174,7 @@ export class Network {
 
   private deliver(life: Life, to: Host, link: number, bytes: Uint8Array, heldMs: number): void {
     const busy = Math.max(0, life.busyUntil - this.world.now);
-    const slowness = (this.slowHosts.get(life.host) ?? 0) + (this.slowHosts.get(to) ?? 0);
+    const slowness = (this.slowHosts.get(life.host)?.outMs ?? 0) + (this.slowHosts.get(to)?.inMs ?? 0);
     let arrival = this.world.now + busy + this.delay() + slowness;
     if (heldMs > 0) arrival += heldMs;
     else if (!this.plan.netReorders) {

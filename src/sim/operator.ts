@@ -31,6 +31,8 @@ export class Operator {
   private readonly knowledge: Knowledge;
   private readonly random;
   private readonly joint: JointChanges;
+  /** Machines of members whose removal was asked for. */
+  private readonly removing = new Set<Host>();
   private isChanging = false;
   private isSettling = false;
   private isMakingRoom = false;
@@ -51,9 +53,10 @@ export class Operator {
     if (this.plan.quotaBytes > 0) this.later(3000, () => this.watchSpace());
   }
 
-  /** The second phase: nothing new is begun; room is still made where it is needed. */
+  /** The second phase: nothing new is begun; what was begun is seen through, and room is still made where it is needed. */
   settle(): void {
     this.isSettling = true;
+    this.switchOffRemoved();
   }
 
   // -- compaction and space --------------------------------------------------------------------------------------------
@@ -170,10 +173,22 @@ export class Operator {
   private async remove(id: bigint): Promise<void> {
     const host = this.cluster.byId(id);
     if (host === undefined) return;
+    this.removing.add(host);
     const outcome = await this.change(Kinds.RemoveNode, "remove", host, new Uint8Array(0));
     if (outcome?.kind !== "ok") return;
     await this.world.sleep(around(this.random, 1500), EventKind.Operator);
     host.retire();
+  }
+
+  /** Whoever proposed a removal may have died before it could say that it was done; the one removed never hears of it. */
+  private switchOffRemoved(): void {
+    const configuration = this.cluster.leader?.running?.member.driver.node.configuration;
+    for (const host of this.removing) {
+      if (configuration === undefined || configuration.has(host.memberId)) continue;
+      this.removing.delete(host);
+      host.retire();
+    }
+    this.later(1000, () => this.switchOffRemoved());
   }
 
   private change(

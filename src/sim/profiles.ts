@@ -12,6 +12,21 @@ const RESTLESS = { heartbeatIntervalMs: 50, faultEveryMs: 1000 } as const;
 /** Entries travel one by one, and few at once: logs stay different for longer. */
 const NARROW = { raftMessageBytes: 0 } as const;
 
+const READS_AND_WRITES: Plan["weights"] = {
+  put: 30,
+  get: 50,
+  range: 8,
+  staleRead: 0,
+  pastRead: 2,
+  delete: 4,
+  deleteRange: 1,
+  compareAndSwap: 8,
+  txn: 4,
+  nestedTxn: 2,
+  lease: 2,
+  admin: 1,
+};
+
 const PROFILES: Readonly<Record<string, Profile>> = {
   /** Leaders that are cut off as soon as they have appended something, one after another (Figure 8 of the paper). */
   flapping: (random, drawn) => ({
@@ -58,6 +73,26 @@ const PROFILES: Readonly<Record<string, Profile>> = {
       "late packets",
       "isolate leader",
       "transfer",
+      ...drawn.faults.slice(0, 2),
+    ],
+  }),
+  /** Many reads and writes of few keys, while members hear late of what the others did, and leaders of being none. */
+  stale: (random, drawn) => ({
+    members: pick(random, [3, 3, 5]),
+    heartbeatIntervalMs: 100,
+    electionTimeoutMs: pick(random, [500, 1000]),
+    faultEveryMs: pick(random, [1000, 2500]),
+    clients: 8,
+    operations: Math.max(drawn.operations, (4000 * drawn.safetyMs) / 60_000),
+    keys: 3,
+    burstiness: 0.6,
+    weights: READS_AND_WRITES,
+    faults: [
+      "slow member",
+      "slow member",
+      "isolate leader",
+      "pause",
+      "slow disk",
       ...drawn.faults.slice(0, 2),
     ],
   }),
