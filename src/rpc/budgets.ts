@@ -103,8 +103,9 @@ export const BUDGETS = {
   /** An output buffer starts small, for the usual turn of a few replies, and is replaced by a large one. */
   outputSmallBytes: 8 * KIB,
   outputLargeBytes: 64 * KIB,
+  /** Buffers kept for the next turn; what a second did not need is let go of at its end. */
   outputSmallPooled: 512,
-  outputLargePooled: 64,
+  outputLargePooled: 1024,
   /** Bytes of DATA that a connection may write in one turn of the event loop: a peer that reads as fast as we write
    *  must not keep us from everybody else. */
   turnBytes: MIB,

@@ -6,6 +6,7 @@ import type { Clock, Logger, Timer } from "#base";
 import { type CutReason, TokenBucket } from "./abuse.js";
 import { BUDGETS } from "./budgets.js";
 import { DeadlineWheel } from "./deadlines.js";
+import { clearOutputPools, trimOutputPools } from "./output-buffer.js";
 
 /** What the group asks of its members. */
 export interface GroupMember {
@@ -84,6 +85,8 @@ export class ConnectionGroup {
     if (!this.members.delete(member)) return;
     this.counters.connectionsOpen--;
     if (this.members.size > 0) return;
+    // No sweep follows that would do it bit by bit.
+    clearOutputPools();
     if (this.timer !== undefined) this.clock.clearTimer(this.timer);
     this.timer = undefined;
     this.deadlines.stop();
@@ -138,6 +141,7 @@ export class ConnectionGroup {
   private sweep(): void {
     this.second++;
     for (const member of this.members) member.sweep(this.second);
+    trimOutputPools();
     if (this.members.size > 0 && this.timer === undefined) {
       this.timer = this.clock.setTimer(BUDGETS.sweepMs, this.onSweep);
     }

@@ -9,23 +9,26 @@
 import type { Socket } from "node:net";
 import { assert, Ring } from "#base";
 import { BUDGETS } from "./budgets.js";
+import { BufferPool } from "./buffer-pool.js";
 
 const NONE: Buffer = Buffer.alloc(0);
-const smallPool: Buffer[] = [];
-const largePool: Buffer[] = [];
-
-function takeSmall(): Buffer {
-  return smallPool.pop() ?? Buffer.allocUnsafeSlow(BUDGETS.outputSmallBytes);
-}
-
-function takeLarge(): Buffer {
-  return largePool.pop() ?? Buffer.allocUnsafeSlow(BUDGETS.outputLargeBytes);
-}
+const small = new BufferPool(BUDGETS.outputSmallBytes, BUDGETS.outputSmallPooled);
+const large = new BufferPool(BUDGETS.outputLargeBytes, BUDGETS.outputLargePooled);
 
 function giveBack(buf: Buffer): void {
-  if (buf.length === BUDGETS.outputSmallBytes) {
-    if (smallPool.length < BUDGETS.outputSmallPooled) smallPool.push(buf);
-  } else if (largePool.length < BUDGETS.outputLargePooled) largePool.push(buf);
+  (buf.length === small.bufferBytes ? small : large).giveBack(buf);
+}
+
+/** Lets go of buffers that were not needed since the last call. */
+export function trimOutputPools(): void {
+  small.trim();
+  large.trim();
+}
+
+/** Lets go of all buffers that are not in use. */
+export function clearOutputPools(): void {
+  small.clear();
+  large.clear();
 }
 
 export class OutputBuffer {
@@ -96,15 +99,15 @@ export class OutputBuffer {
   private makeRoom(count: number): number {
     assert(count <= BUDGETS.outputLargeBytes, "no single write is larger than an output buffer");
     if (this.buf === NONE) {
-      this.buf = count <= BUDGETS.outputSmallBytes ? takeSmall() : takeLarge();
+      this.buf = (count <= small.bufferBytes ? small : large).take();
     } else if (this.length + count <= BUDGETS.outputLargeBytes) {
-      const large = takeLarge();
-      this.buf.copy(large, 0, 0, this.length);
+      const larger = large.take();
+      this.buf.copy(larger, 0, 0, this.length);
       giveBack(this.buf);
-      this.buf = large;
+      this.buf = larger;
     } else {
       this.flush();
-      this.buf = takeLarge();
+      this.buf = large.take();
     }
     const at = this.length;
     this.length = at + count;
