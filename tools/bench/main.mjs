@@ -41,7 +41,7 @@ const FULL = {
   settleMs: 10_000,
   watchRounds: 3,
   watchersShare: 1,
-  sharedPuts: 1000,
+  sharedPuts: 4000,
   distinctPuts: 200_000,
   stalledPuts: 200_000,
 };
