@@ -14,6 +14,8 @@ import type { World } from "./world.js";
 /** An elected leader that does not come within so many election timeouts will not come. */
 const FLAPPING_TIMEOUTS = 16;
 const VOTING_TIMEOUTS = 5;
+/** Appends of one leader that are held back. */
+const HELD_MAX = 8;
 
 export class AimedFaults {
   private readonly world: World;
@@ -45,14 +47,34 @@ export class AimedFaults {
     const text = `the next ${left} leaders`;
     const struck = new Set<number>();
     const onSend = (life: Life, message: RaftMessage): void => {
-      const isOwn = message.entries.at(-1)?.term === message.term;
-      if (message.type !== MessageType.App || !isOwn || struck.has(message.term)) return;
+      if (!isOwnAppend(message) || struck.has(message.term)) return;
       struck.add(message.term);
       this.cutOff(life.host, random, (1.2 + 2.5 * random.float()) * electionTimeoutMs);
       if (--left === 0) this.unlisten(onSend);
     };
     this.listen(onSend, FLAPPING_TIMEOUTS * electionTimeoutMs);
     return text;
+  }
+
+  /**
+   * A leader is cut off as it appends, and what it sent then reaches each follower just when that has acknowledged an entry
+   * of a later leader at the same place.
+   */
+  delayAppends(random: SeededRandom): void {
+    const { electionTimeoutMs } = this.plan;
+    const held: RaftMessage[] = [];
+    let heldTerm = 0;
+    const onSend = (life: Life, message: RaftMessage): void => {
+      if (isOwnAppend(message) && (heldTerm === 0 || (message.term === heldTerm && held.length < HELD_MAX))) {
+        if (heldTerm === 0) this.cutOff(life.host, random, (1.5 + 2 * random.float()) * electionTimeoutMs);
+        heldTerm = message.term;
+        held.push(message);
+      }
+      if (message.type !== MessageType.AppResp || message.reject || message.term <= heldTerm) return;
+      const at = held.findIndex(({ to, index }) => to === life.host.memberId && message.index > index);
+      if (heldTerm > 0 && at >= 0) this.network.sendLate(held.splice(at, 1)[0], random.float());
+    };
+    this.listen(onSend, FLAPPING_TIMEOUTS * electionTimeoutMs);
   }
 
   /** The leader dies, requests for votes dawdle, and who has given its vote dies too and is back at once. */
@@ -95,7 +117,8 @@ export class AimedFaults {
     if (leader === undefined || configuration === undefined || configuration.isJoint) return false;
     const voters = hostsOf(cluster, configuration.voters.ids());
     const others = voters.filter((host) => host !== leader.host);
-    if (others.length < 2 || voters.some((host) => !host.isServing)) return false;
+    // A leader that was demoted leads on without being a voter.
+    if (voters.length < 3 || voters.some((host) => !host.isServing)) return false;
     const deaf = pick(random, others);
     for (const host of cluster.active) if (host !== deaf) network.block(host, deaf, true);
     deaf.isDeaf = true;
@@ -139,6 +162,11 @@ export class AimedFaults {
       if (!this.isStopped) run();
     });
   }
+}
+
+/** Does a leader append entries of its own term with it? */
+function isOwnAppend({ type, entries, term }: RaftMessage): boolean {
+  return type === MessageType.App && entries.at(-1)?.term === term;
 }
 
 function hostsOf(cluster: SimCluster, ids: readonly MemberId[]): Host[] {

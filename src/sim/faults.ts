@@ -127,6 +127,9 @@ export class Faults {
         return this.operator.reconfigureJointly(this.random, kind === "hasty change");
       case "flapping leader":
         return this.aimed.flapLeader(this.random);
+      case "stale append":
+        this.aimed.delayAppends(this.random);
+        return "";
       case "voter crash":
         return this.aimed.crashVoters(this.random);
       default:
@@ -233,7 +236,7 @@ export class Faults {
   /** One member hears late, and mostly is heard late; the others are quick: what it is told is out of date when it arrives. */
   private slowMember(host: Host, lastsMs: number): string {
     const { slowHosts } = this.network;
-    const inMs = pick(this.random, [50, 200, 400, 800]) * (0.5 + this.random.float());
+    const inMs = pick(this.random, [50, 200, 400, 600, 900]) * (0.75 + 0.5 * this.random.float());
     const outMs = this.random.below(2) === 0 ? 0 : inMs;
     slowHosts.set(host, { inMs, outMs });
     this.later(1000 + lastsMs, () => slowHosts.delete(host));

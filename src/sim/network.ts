@@ -141,6 +141,17 @@ export class Network {
     return this.random.float() < this.clientLossAlways + this.weather.clientLoss;
   }
 
+  /** Delivers a message later, whatever becomes of its link: it was on its way already. Lost if the receiver ends before. */
+  sendLate(message: RaftMessage, afterMs: number): void {
+    const target = this.hosts.get(message.to)?.life;
+    if (target === undefined) return;
+    this.out.reset();
+    encodeMessage(this.out, message);
+    const bytes = this.out.finish();
+    const receive = (): void => target.running?.member.driver.receive(decodeMessage(bytes));
+    this.world.after(afterMs, EventKind.Message, receive, target);
+  }
+
   private send(life: Life, message: RaftMessage): void {
     for (const listener of this.listeners) listener(life, message);
     const to = this.hosts.get(message.to);

@@ -35,7 +35,14 @@ const PROFILES: Readonly<Record<string, Profile>> = {
     members: pick(random, [3, 3, 5]),
     electionTimeoutMs: pick(random, [250, 500]),
     raftInflightMessages: pick(random, [1, 4]),
-    faults: ["flapping leader", "flapping leader", "isolate leader", "crash", ...drawn.faults.slice(0, 2)],
+    faults: [
+      "flapping leader",
+      "flapping leader",
+      "stale append",
+      "isolate leader",
+      "crash",
+      ...drawn.faults.slice(0, 2),
+    ],
   }),
   /** Voters that die with their vote just given, and are back before the election is over. */
   voting: (random, drawn) => ({
