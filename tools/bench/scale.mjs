@@ -2,8 +2,10 @@
 // reads, and what clients notice of compaction, defragmentation and snapshots while they put at a steady rate.
 
 import { once } from "node:events";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import { calmDisk } from "./disk.mjs";
 import { memory, sampleMemory } from "./endpoints.mjs";
 import { ALL_KEYS, numberedPut, prefixOf10000, putMany, shuffled } from "./keys.mjs";
 import {
@@ -183,6 +185,7 @@ async function fullScan(pair, report, keys) {
 
 async function besideMaintenance(pair, report, keys, quietMs) {
   const quiet = await pair.each(async (endpoint) => {
+    await waitForDisk(endpoint);
     const prober = await Prober.start(endpoint, keys);
     await sleep(quietMs);
     return prober.stop();
@@ -198,8 +201,13 @@ async function besideMaintenance(pair, report, keys, quietMs) {
   }
 }
 
+async function waitForDisk(endpoint) {
+  if (endpoint.owned) console.log(`  (${endpoint.name}: ${await calmDisk(dirname(endpoint.dataDir))})`);
+}
+
 /** Latencies of the puts sent while the operation ran, and how long it took. */
 async function putsDuring(endpoint, keys, operation, repeatable) {
+  await waitForDisk(endpoint);
   const client = await endpoint.dial();
   const prober = await Prober.start(endpoint, keys);
   const took = [];
