@@ -93,11 +93,21 @@ function checkHashes(history: History, report: Report): void {
   };
   for (const operation of history.operations) {
     const result = hashResultOf(operation);
-    if (result !== undefined)
+    if (result !== undefined && !isOfNothing(operation, result, history))
       compare(result.hashRevision, result.compactRevision, result.hash, operation.returnedAt, operation);
   }
   for (const final of history.finals)
     compare(final.revision, final.compactRevision, final.hash, history.endedAt, final);
+}
+
+/**
+ * Of a revision at which no key is left, the hash that is computed when it is asked for and the one that the compaction at
+ * that revision leaves behind differ, in etcd too, and members have to agree with it to the byte. Which of the two answers
+ * a question by number depends on how far the member's compaction is.
+ */
+function isOfNothing({ op }: OperationRecord, result: HashKvResult, history: History): boolean {
+  if (op.type !== "hashKv" || op.revision === 0) return false;
+  return replayOf(history).model.live("\0", "\0", result.hashRevision).length === 0;
 }
 
 function hashResultOf({ outcome }: OperationRecord): HashKvResult | undefined {
