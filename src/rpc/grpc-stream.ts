@@ -155,6 +155,11 @@ export abstract class GrpcStream extends Http2Stream {
   private writeInParts(head: Uint8Array, start: number, end: number, body: Uint8Array): void {
     const { sender } = this.connection;
     const size = end - start + body.length;
+    if (body.length === 0) {
+      const prefix = Buffer.allocUnsafe(MESSAGE_PREFIX_BYTES);
+      writePrefix(prefix, 0, size);
+      return sender.sendBorrowed(this, prefix, new Uint8Array(head.buffer, head.byteOffset + start, size));
+    }
     // A body that is kept must be worth it: a short one may be a piece of a large page.
     const keepsBody = body.length >= KEPT_BODY_BYTES;
     const lead = Buffer.allocUnsafeSlow(MESSAGE_PREFIX_BYTES + (keepsBody ? end - start : size));

@@ -53,10 +53,10 @@ export const RANGE_SLICE_BYTES = 1024 * 1024;
 export const HASH_SLICE_RECORDS = 2000;
 /** Lines about slow requests; writing more would itself make requests slow. */
 export const SLOW_REQUEST_LOGS_PER_SECOND = 10;
-/** Blob size of Maintenance.Snapshot: a message in one HTTP/2 frame of the usual size is written without memory of its own. */
-export const SNAPSHOT_BLOB_BYTES = 15 * 1024;
+/** Blob size of Maintenance.Snapshot. */
+export const SNAPSHOT_BLOB_BYTES = 32 * 1024;
 /** Of a snapshot, so much is sent in one round of the event loop; after each chunk of the image it pauses. */
-export const SNAPSHOT_TURN_BYTES = 4 * SNAPSHOT_BLOB_BYTES;
+export const SNAPSHOT_TURN_BYTES = 2 * SNAPSHOT_BLOB_BYTES;
 export const SNAPSHOT_PAUSE_MS = 1;
 /** Responses that a watch client may leave unread while it goes on asking; events alone stop far below. */
 export const WATCH_CONTROL_QUEUE_MAX = 200_000;

@@ -11,6 +11,7 @@ import {
   writeExchangeKey,
 } from "./exchange.js";
 import type { LmdbFile, TreeRoot } from "./lmdb-file.js";
+import type { Pacer } from "./pacer.js";
 import {
   bucketNumber,
   FLAG_LONG_KEY,
@@ -43,6 +44,7 @@ export class TreeRecords {
   constructor(
     private readonly file: LmdbFile,
     private readonly tree: TreeRoot,
+    private readonly pacer?: Pacer,
   ) {}
 
   /** Feeds the whole database to `sink`, checking every record. */
@@ -119,6 +121,7 @@ export class TreeRecords {
     end: number,
   ): void {
     this.records++;
+    this.pacer?.onRecord();
     if (!isIntact(key, keyStart, keyEnd, value, start, end)) {
       throw new CorruptBackendError(this.file.path, "checksum mismatch of a record");
     }

@@ -14,6 +14,7 @@ import { type CatchUpRequest, type CopyRequest, catchUp, copyTree, finishCopy } 
 import { DatabaseHash, RevisionHash } from "./hash.js";
 import { importImage } from "./import.js";
 import { LmdbFile, type TreeRoot } from "./lmdb-file.js";
+import { Pacer } from "./pacer.js";
 import { RecordPacker } from "./record-stream.js";
 import { RevisionSet } from "./revision-set.js";
 import { TreeRecords } from "./tree-records.js";
@@ -48,7 +49,7 @@ export interface ImportRequest {
 let plan: ImagePlan | undefined;
 
 function recordsOf(tree: TreeHandle): TreeRecords {
-  return new TreeRecords(new LmdbFile(tree.path, tree.fd), tree.root);
+  return new TreeRecords(new LmdbFile(tree.path, tree.fd), tree.root, new Pacer());
 }
 
 function planImage(tree: TreeHandle): number {
