@@ -13,7 +13,7 @@ import {
   type SeedRange,
   seedRangeOf,
 } from "./options.js";
-import { PLANTED_BUGS, plantBug } from "./planted-bugs.js";
+import { CANARY, PLANTED_BUGS, plantBug } from "./planted-bugs.js";
 import { describeFailure, describePlan, replayCommand, traceAround } from "./report.js";
 import { planOf, type RunResult, runPlan } from "./run.js";
 import { describePlanSize, shrink } from "./shrink.js";
@@ -22,6 +22,7 @@ const SHRINK_RUNS_MAX = 80;
 const HUNT_SEEDS_MAX = 200;
 const FAILURES_MAX = 10;
 const BUG_SEEDS_MAX = 2000;
+const CANARY_SEEDS_MAX = 100;
 /** Seeds between two lines of progress where there is no terminal. */
 const PROGRESS_SEEDS = 50;
 
@@ -116,10 +117,21 @@ async function manySeeds(options: Options, files: Files): Promise<number> {
   for (const { seed, violations } of totals.failures) say(`seed ${seed}: ${violations[0]}`);
   say(totals.describe());
   if (totals.next <= range.last && Number.isFinite(range.last)) say(`go on: ${goOn(totals, range, options)}`);
+  const isAlert = await isCanaryFound(range.first, options);
   const [failure] = totals.failures;
-  if (failure === undefined) return 0;
+  if (failure === undefined) return isAlert ? 0 : 1;
   await oneSeed(failure.seed, options);
   return 1;
+}
+
+/** A batch counts only if the same simulation finds a bug that is there. */
+async function isCanaryFound(firstSeed: number, options: Options): Promise<boolean> {
+  const parts = { firstSeed, seedsMax: CANARY_SEEDS_MAX, size: sizeOf(options), cores: coresOf(options) };
+  const { found, seeds } = await findBug(CANARY, parts);
+  if (found === undefined)
+    say(`the planted bug ${CANARY} was NOT found in ${seeds} seeds: this batch proves nothing`);
+  else say(`the planted bug ${CANARY} was found after ${seeds} seeds`);
+  return found !== undefined;
 }
 
 /** From the beginning of the range, or from where the campaign of this range was that the progress file tells of. */
