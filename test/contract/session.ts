@@ -323,9 +323,12 @@ function decode(method: DescMethod, bytes: Uint8Array) {
 export function printFailure({ code, message }: Failure): string {
   if (code === 0) return "OK";
   const name = camel(StatusNames[code] ?? String(code));
-  if (message.startsWith("Deadline exceeded after")) return `${name} (noticed by the client)`;
+  if (DEADLINE.test(message)) return `${name} (whoever noticed it first)`;
   return `${name} ${quote(message.replace(UNMARSHAL, "$1: ..."))}`;
 }
+
+/** In the words of grpc-js, or of the server when it was quicker. */
+const DEADLINE = /^(?:Deadline exceeded after|context deadline exceeded$)/;
 
 /** What follows is the protobuf library's own text, which differs between libraries and even between its runs. */
 const UNMARSHAL = /^(grpc: (?:error unmarshalling request|failed to unmarshal the received message)): .*/s;
