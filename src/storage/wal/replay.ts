@@ -151,6 +151,12 @@ export class Replay {
       );
     }
     this.matched = true;
+    // A snapshot that was received in the place of a log that conflicts with it: terms never fall along a log, so what was
+    // written before and stands behind it is of another history, and raft has dropped it.
+    if (this.entries.length > 0 && this.entries[0].term < snapshot.term) {
+      this.entries.length = 0;
+      this.lastIndex = snapshot.index;
+    }
   }
 
   private acceptMetadata(reader: SegmentReader): void {

@@ -67,6 +67,18 @@ test("what was saved, in both ways, comes back across segments", async () => {
   expect(await reopen(disk)).toEqual({ metadata: METADATA, hardState: state(1, 199), entries: saved });
 });
 
+test("a received snapshot takes the place of entries that conflict with it", async () => {
+  const { disk, wal } = await newWal();
+  await wal.save(state(1, 3), [entry(1, 1), entry(2, 1), entry(3, 1), entry(4, 1), entry(5, 1), entry(6, 1)]);
+  await wal.saveSnapshot(new WalSnapshot(5, 2), state(2, 5));
+  await wal.close();
+  expect((await reopen(disk, new WalSnapshot(5, 2))).entries).toEqual([]);
+  const { wal: next } = await Wal.open(disk, DIRECTORY, new WalSnapshot(5, 2), SMALL);
+  await next.save(undefined, [entry(6, 2)]);
+  await next.close();
+  expect((await reopen(disk, new WalSnapshot(5, 2))).entries).toEqual([entry(6, 2)]);
+});
+
 describe("syncs", () => {
   test("entries, term and vote are synced; a commit index alone is not even written by itself", async () => {
     const { disk, wal } = await newWal();
