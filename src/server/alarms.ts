@@ -22,6 +22,7 @@ export interface Alarm {
 
 export class Alarms {
   private readonly backend: AlarmBucket;
+  /** By member and type, on every member alike: whoever restarted has no other order than who saw them raised. */
   private active: Alarm[] = [];
   /** Cached answers of `isActive` for the two types that the write path asks about. */
   noSpace = false;
@@ -68,9 +69,15 @@ export class Alarms {
   }
 
   private refresh(): void {
+    this.active.sort(inOrder);
     this.noSpace = this.active.some((alarm) => alarm.type === AlarmType.NOSPACE);
     this.corrupt = this.active.some((alarm) => alarm.type === AlarmType.CORRUPT);
   }
+}
+
+function inOrder(a: Alarm, b: Alarm): number {
+  if (a.memberId !== b.memberId) return a.memberId < b.memberId ? -1 : 1;
+  return a.type - b.type;
 }
 
 function keyOf(alarm: Alarm): Uint8Array {
