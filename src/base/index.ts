@@ -8,4 +8,5 @@ export * from "./planted-bugs.js";
 export * from "./ports.js";
 export * from "./random.js";
 export * from "./ring.js";
+export * from "./slots.js";
 export * from "./wire.js";

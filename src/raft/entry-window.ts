@@ -3,7 +3,7 @@
 // touch only the entries concerned, and nothing is ever shifted. Both the unstable log and the in-memory storage are one.
 // Slots outside the run hold a placeholder, so that a dropped entry can be collected.
 
-import { panic } from "#base";
+import { panic, slotsOf } from "#base";
 import { Entry, NO_ENTRIES } from "#proto";
 
 const VACANT: Entry = Object.freeze(new Entry());
@@ -18,7 +18,7 @@ export class EntryWindow {
   /** @param capacity a power of two; the ring doubles when it is full */
   constructor(firstIndex: number, capacity = 64) {
     this.firstIndex = firstIndex;
-    this.slots = vacantSlots(capacity);
+    this.slots = slotsOf(capacity, VACANT);
     this.mask = capacity - 1;
   }
 
@@ -86,7 +86,7 @@ export class EntryWindow {
   private grow(needed: number): void {
     let size = this.slots.length;
     while (size < needed) size *= 2;
-    const slots = vacantSlots(size);
+    const slots = slotsOf(size, VACANT);
     for (let i = this.firstIndex; i < this.endIndex; i++) slots[i & (size - 1)] = this.slots[i & this.mask];
     this.slots = slots;
     this.mask = size - 1;
@@ -95,11 +95,4 @@ export class EntryWindow {
   private outside(lo: number, hi: number): never {
     panic("log index outside the window", { lo, hi, firstIndex: this.firstIndex, endIndex: this.endIndex });
   }
-}
-
-// Pushed one by one: `new Array(n)` would make an array with holes, which is slower to read.
-function vacantSlots(count: number): Entry[] {
-  const slots: Entry[] = [];
-  for (let i = 0; i < count; i++) slots.push(VACANT);
-  return slots;
 }

@@ -158,16 +158,14 @@ export abstract class GrpcStream extends Http2Stream {
     if (body.length === 0) {
       const prefix = Buffer.allocUnsafe(MESSAGE_PREFIX_BYTES);
       writePrefix(prefix, 0, size);
-      return sender.sendBorrowed(this, prefix, new Uint8Array(head.buffer, head.byteOffset + start, size));
+      const message = new Uint8Array(head.buffer, head.byteOffset + start, size);
+      return sender.sendInParts(this, prefix, message, false);
     }
-    // A body that is kept must be worth it: a short one may be a piece of a large page.
-    const keepsBody = body.length >= KEPT_BODY_BYTES;
-    const lead = Buffer.allocUnsafeSlow(MESSAGE_PREFIX_BYTES + (keepsBody ? end - start : size));
+    const lead = Buffer.allocUnsafe(MESSAGE_PREFIX_BYTES + end - start);
     writePrefix(lead, 0, size);
     copyInto(lead, MESSAGE_PREFIX_BYTES, head, start, end);
-    if (keepsBody) return sender.sendInParts(this, lead, body);
-    copyInto(lead, MESSAGE_PREFIX_BYTES + end - start, body, 0, body.length);
-    sender.sendInParts(this, lead, EMPTY_BYTES);
+    // A body that is kept must be worth it: a short one may be a piece of a large page.
+    sender.sendInParts(this, lead, body, body.length >= KEPT_BODY_BYTES);
   }
 }
 

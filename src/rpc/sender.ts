@@ -82,21 +82,16 @@ export class Sender {
   }
 
   /** Sends `lead` and then `rest`, as far as they may leave now, in as many frames as it takes; queues what is left. The
-   *  bytes must not change any more. */
-  sendInParts(stream: Http2Stream, lead: Uint8Array, rest: Uint8Array): void {
-    const sent = this.sendNow(stream, lead, rest);
+   *  bytes of `lead` must not change any more.
+   *  @param keepsRest nor those of `rest`; otherwise what is queued of it is a copy */
+  sendInParts(stream: Http2Stream, lead: Uint8Array, rest: Uint8Array, keepsRest: boolean): void {
+    // Whoever stands in line already comes first.
+    const sent = stream.hasQueued || this.waiting.length > 0 ? 0 : this.writeThrough(stream, lead, rest);
     if (sent === lead.length + rest.length) return;
-    if (sent >= lead.length) return this.enqueue(stream, remainder(rest, sent - lead.length));
-    this.enqueue(stream, remainder(lead, sent), rest);
-  }
-
-  /** As `sendInParts`, of a message that its owner writes over afterwards: what is queued of it is a copy. */
-  sendBorrowed(stream: Http2Stream, prefix: Uint8Array, message: Uint8Array): void {
-    const sent = this.sendNow(stream, prefix, message);
-    if (sent === prefix.length + message.length) return;
-    const left = copyBytes(remainder(message, Math.max(0, sent - prefix.length)));
-    if (sent >= prefix.length) this.enqueue(stream, left);
-    else this.enqueue(stream, remainder(prefix, sent), left);
+    const left = remainder(rest, Math.max(0, sent - lead.length));
+    const queued = keepsRest ? left : copyBytes(left);
+    if (sent >= lead.length) this.enqueue(stream, queued);
+    else this.enqueue(stream, remainder(lead, sent), queued);
   }
 
   /** Queues chunks behind what the stream has queued, and sends what may leave. Their bytes must not change any more. */
@@ -192,11 +187,6 @@ export class Sender {
       stream.onDrained();
     }
     return false;
-  }
-
-  private sendNow(stream: Http2Stream, lead: Uint8Array, rest: Uint8Array): number {
-    // Whoever stands in line already comes first.
-    return stream.hasQueued || this.waiting.length > 0 ? 0 : this.writeThrough(stream, lead, rest);
   }
 
   /** Writes what may leave of the bytes of `lead` and `rest`. @returns their count */

@@ -9,6 +9,7 @@
 // ids that all fall into one place.
 
 import { randomBytes } from "node:crypto";
+import { slotsOf } from "#base";
 import type { Http2Stream } from "./stream.js";
 
 const BITS_MIN = 5;
@@ -18,7 +19,7 @@ const MULTIPLIER = randomBytes(4).readUInt32LE() | 1;
 
 export class StreamTable {
   private bits = BITS_MIN;
-  private slots: (Http2Stream | undefined)[] = emptySlots(1 << BITS_MIN);
+  private slots: (Http2Stream | undefined)[] = slotsOf(1 << BITS_MIN, undefined);
   private mask = (1 << BITS_MIN) - 1;
   private count = 0;
 
@@ -89,15 +90,8 @@ export class StreamTable {
   private resize(bits: number): void {
     const old = this.slots;
     this.bits = bits;
-    this.slots = emptySlots(1 << bits);
+    this.slots = slotsOf(1 << bits, undefined);
     this.mask = (1 << bits) - 1;
     for (const stream of old) if (stream !== undefined) this.insert(stream);
   }
-}
-
-// Pushed one by one: `new Array(n)` would make an array with holes, which is slower to read.
-function emptySlots(count: number): (Http2Stream | undefined)[] {
-  const slots: (Http2Stream | undefined)[] = [];
-  for (let i = 0; i < count; i++) slots.push(undefined);
-  return slots;
 }

@@ -90,14 +90,19 @@ describe("checkpoints", () => {
     return life;
   }
 
-  it("are stored once the cluster is of a version that has them, so that a restart goes on from there", async () => {
-    const disk = new MemoryDisk();
-    const clock = new SkippingClock();
+  async function beginWithCheckpoint(disk: MemoryDisk, clock: SkippingClock): Promise<Life> {
     const first = await begin(disk, clock, CHECKPOINTS);
     await until(() => first.running.member.cluster.storesCheckpoints, "the cluster has a version");
     await grant(first);
     clock.skip(1_200_000);
     await until(() => checkpointOf(first) > 0, "a checkpoint comes back through the log");
+    return first;
+  }
+
+  it("are stored once the cluster is of a version that has them, so that a restart goes on from there", async () => {
+    const disk = new MemoryDisk();
+    const clock = new SkippingClock();
+    const first = await beginWithCheckpoint(disk, clock);
     expect(left(first, clock)).toBeLessThanOrEqual(2400);
     await first.running.stop();
 
@@ -110,11 +115,7 @@ describe("checkpoints", () => {
   it("are cleared by a renewal before it is answered", async () => {
     const disk = new MemoryDisk();
     const clock = new SkippingClock();
-    const first = await begin(disk, clock, CHECKPOINTS);
-    await until(() => first.running.member.cluster.storesCheckpoints, "the cluster has a version");
-    await grant(first);
-    clock.skip(1_200_000);
-    await until(() => checkpointOf(first) > 0, "a checkpoint comes back through the log");
+    const first = await beginWithCheckpoint(disk, clock);
     await renew(first);
     expect(checkpointOf(first)).toBe(0);
     await first.running.stop();

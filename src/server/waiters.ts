@@ -3,7 +3,7 @@
 // same patience, so the oldest is always the first to lose it, and one timer serves all. Hot: one add and one take per
 // write (bench: put rows of `npm run bench`).
 
-import { assert, type WireWriter } from "#base";
+import { assert, slotsOf, type WireWriter } from "#base";
 import type { RpcError } from "#proto";
 
 /** What applying an entry gave. One instance is reused: it holds only during `onApplied`. */
@@ -41,7 +41,7 @@ const SLOTS_MIN = 1024;
 const SLOTS_KEPT = 64 * 1024;
 
 export class Waiters {
-  private slots: (Waiter | undefined)[] = emptySlots(SLOTS_MIN);
+  private slots: (Waiter | undefined)[] = slotsOf(SLOTS_MIN, undefined);
   private mask = SLOTS_MIN - 1;
   /** Every waiter's counter is in [first, next); the place of `first` is taken unless nobody waits. */
   private first = 0;
@@ -62,7 +62,7 @@ export class Waiters {
     assert(counter >= this.next, "request counters ascend");
     waiter.deadline = now + this.patienceMs;
     if (this.count === 0) this.first = counter;
-    while (counter - this.first >= this.slots.length) this.grow();
+    while (counter - this.first >= this.slots.length) this.resize(this.slots.length * 2);
     this.slots[counter & this.mask] = waiter;
     this.next = counter + 1;
     this.count++;
@@ -103,22 +103,11 @@ export class Waiters {
     } else while (this.slots[this.first & this.mask] === undefined) this.first++;
   }
 
-  private grow(): void {
-    this.resize(this.slots.length * 2);
-  }
-
   private resize(size: number): void {
     const { slots, mask } = this;
-    this.slots = emptySlots(size);
+    this.slots = slotsOf(size, undefined);
     this.mask = size - 1;
     for (let counter = this.first; counter < this.next; counter++)
       this.slots[counter & this.mask] = slots[counter & mask];
   }
-}
-
-// Pushed one by one: `new Array(n)` would make an array with holes, which is slower to read.
-function emptySlots(count: number): (Waiter | undefined)[] {
-  const slots: (Waiter | undefined)[] = [];
-  for (let i = 0; i < count; i++) slots.push(undefined);
-  return slots;
 }
