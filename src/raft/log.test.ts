@@ -58,6 +58,18 @@ describe("memory storage", () => {
     return storage;
   }
 
+  test("says how far back so many entries, or so many bytes of them, go", () => {
+    const storage = filled(); // two bytes of data each
+    expect(storage.firstWithin(5, 3, 1000)).toBe(3);
+    expect(storage.firstWithin(4, 3, 1000)).toBe(2);
+    expect(storage.firstWithin(5, 99, 1000)).toBe(1);
+    expect(storage.firstWithin(5, 99, 4)).toBe(4);
+    expect(storage.firstWithin(5, 99, 1)).toBe(6);
+    expect(storage.firstWithin(5, 0, 1000)).toBe(6);
+    storage.compact(3);
+    expect(storage.firstWithin(5, 99, 1000)).toBe(4);
+  });
+
   test("knows terms on both sides of its entries", () => {
     const storage = filled();
     storage.compact(2);

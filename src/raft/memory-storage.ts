@@ -49,6 +49,22 @@ export class MemoryLogStorage implements LogStorage {
     return this.window.slice(lo, end);
   }
 
+  /**
+   * How far back the newest entries up to `index` go that are at most `count` and hold at most `maxBytes` of data.
+   * @returns the index of the first of them, `index + 1` if there is none
+   */
+  firstWithin(index: number, count: number, maxBytes: number): number {
+    const lowest = Math.max(this.window.firstIndex, index - count + 1);
+    let bytes = 0;
+    let first = index + 1;
+    while (first > lowest) {
+      bytes += this.window.at(first - 1).data.length;
+      if (bytes > maxBytes) break;
+      first--;
+    }
+    return first;
+  }
+
   snapshot(): Snapshot | undefined {
     return this.latest.index === 0 ? undefined : this.latest;
   }

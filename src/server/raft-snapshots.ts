@@ -117,24 +117,9 @@ export class RaftSnapshots {
     this.parts.onSaved((this.parts.clock.now() - began) / 1000);
     await wal.saveSnapshot(new WalSnapshot(snapshot.index, snapshot.term, snapshot.confState));
     logger.info("saved snapshot", { "snapshot-index": index });
-    const keepFrom = this.firstIndexToKeep(index);
-    if (storage.compact(keepFrom - 1)) logger.info("compacted Raft logs", { "compact-index": keepFrom - 1 });
+    const cut = storage.firstWithin(index, this.parts.catchupEntries, CATCHUP_LOG_BYTES) - 1;
+    if (storage.compact(cut)) logger.info("compacted Raft logs", { "compact-index": cut });
     wal.releaseTo(index);
-  }
-
-  /** Index of the first entry that stays in memory behind a snapshot at `index`. */
-  private firstIndexToKeep(index: number): number {
-    const { storage, catchupEntries } = this.parts;
-    const first = Math.max(storage.firstIndex(), index - catchupEntries + 1);
-    let bytes = 0;
-    let keep = index + 1;
-    while (keep > first) {
-      const entries = storage.entries(keep - 1, keep, Number.MAX_SAFE_INTEGER);
-      bytes += entries?.[0]?.data.length ?? 0;
-      if (bytes > CATCHUP_LOG_BYTES) break;
-      keep--;
-    }
-    return Math.max(keep, 1);
   }
 
   private purge(): void {

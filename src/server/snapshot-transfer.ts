@@ -78,6 +78,7 @@ export class SnapshotReceiver {
   private readonly disk: Disk;
   private readonly snapshotter: Snapshotter;
   private readonly logger: Logger;
+  private images = 0;
 
   constructor(disk: Disk, snapshotter: Snapshotter, logger: Logger) {
     this.disk = disk;
@@ -85,10 +86,24 @@ export class SnapshotReceiver {
     this.logger = logger;
   }
 
-  /** Writes the image for the snapshot at `index` durably under its name. */
+  /** Writes the image for the snapshot at `index` durably under its name. A second image of the same index, which may
+   *  arrive at the same time, takes the place of the first. */
   async save(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const path = this.snapshotter.databasePath(index);
-    const file = await this.disk.open(`${path}.tmp`, "w+");
+    const temporary = this.snapshotter.temporaryDatabasePath(index, this.images++);
+    let bytes: number;
+    try {
+      bytes = await this.write(temporary, chunks);
+      await this.disk.rename(temporary, this.snapshotter.databasePath(index));
+    } catch (error) {
+      await this.discard(temporary);
+      throw error;
+    }
+    await this.disk.syncDirectory(this.snapshotter.directory);
+    this.logger.info("saved database snapshot to disk", { "snapshot-index": index, bytes });
+  }
+
+  private async write(path: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+    const file = await this.disk.open(path, "w+");
     let at = 0;
     try {
       for await (const chunk of chunks) {
@@ -99,8 +114,14 @@ export class SnapshotReceiver {
     } finally {
       await file.close();
     }
-    await this.disk.rename(`${path}.tmp`, path);
-    await this.disk.syncDirectory(this.snapshotter.directory);
-    this.logger.info("saved database snapshot to disk", { "snapshot-index": index, bytes: at });
+    return at;
+  }
+
+  private async discard(path: string): Promise<void> {
+    try {
+      await this.disk.remove(path);
+    } catch (error) {
+      this.logger.warn("failed to remove an unfinished database snapshot", { path, error: String(error) });
+    }
   }
 }

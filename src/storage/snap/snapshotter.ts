@@ -4,8 +4,8 @@
 //
 // A file is written beside its place, synced and renamed, so that its name implies its content; only then may the log
 // mention it. At start the newest one that the log vouches for counts; a file that cannot be read is renamed to
-// `*.broken` and the next older one is tried. `<index>.snap.db` are backends received from the leader, `db.tmp*`
-// unfinished defragmentations.
+// `*.broken` and the next older one is tried. `<index>.snap.db` are backends received from the leader, `db.tmp*` those that
+// are still arriving and unfinished defragmentations.
 
 import { crc32c, type Disk, type Logger, SILENT, WireError, WireReader, WireWriter } from "#base";
 import { decodeSnapshot, encodeSnapshot, type Snapshot } from "#proto";
@@ -30,6 +30,11 @@ export class Snapshotter {
   /** Where the backend received with the snapshot at `index` belongs. */
   databasePath(index: number): string {
     return `${this.directory}/${hex16(index)}.snap.db`;
+  }
+
+  /** Where that backend is written while it arrives; several may arrive at once. */
+  temporaryDatabasePath(index: number, nth: number): string {
+    return `${this.directory}/db.tmp.${hex16(index)}.${nth}`;
   }
 
   /** Durable when the promise is fulfilled. The empty snapshot (index 0) is not stored. */
