@@ -12,6 +12,7 @@ import {
   SeededRandom,
   utf8,
   varintSize,
+  WireError,
   WireReader,
   WireWriter,
 } from "./index.js";
@@ -106,6 +107,21 @@ describe("wire", () => {
         expect(new WireReader(w.finish()).uint64()).toBe(value);
       }),
     );
+  });
+
+  it.each([[""], ["80"], ["00"], ["07"], ["80 00"], ["80 80 80 80 10"], ["8a 80 80 80 80 80 01"]])(
+    "takes %o for no tag",
+    (hex) => {
+      const bytes = Uint8Array.from(hex.split(" ").filter(Boolean), (byte) => Number.parseInt(byte, 16));
+      expect(() => new WireReader(bytes).tag()).toThrow(WireError);
+    },
+  );
+
+  it("reads tags up to the largest field number", () => {
+    const w = new WireWriter(1);
+    for (const tag of [8, 0x7f, 0x80, 2 ** 32 - 1]) w.varint(tag);
+    const r = new WireReader(w.finish());
+    expect([r.tag(), r.tag(), r.tag(), r.tag(), r.done]).toEqual([8, 0x7f, 0x80, 2 ** 32 - 1, true]);
   });
 
   it("writes strings and bytes with their lengths", () => {

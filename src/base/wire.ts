@@ -37,11 +37,18 @@ export class WireReader {
     return this.pos >= this.end;
   }
 
-  /** A field key: (field number << 3) | wire type. Field number 0 is refused. */
+  /** A field key: (field number << 3) | wire type. Field numbers are 1 to 2^29 - 1; others are refused. */
   tag(): number {
-    const tag = this.uint32();
-    if (tag >>> 3 === 0) throw new WireError("proto: illegal tag 0");
-    return tag;
+    const { buf, pos } = this;
+    if (pos < this.end && buf[pos] < 0x80) {
+      this.pos = pos + 1;
+      if (buf[pos] < 8) throw new WireError("proto: illegal tag 0");
+      return buf[pos];
+    }
+    this.varint64();
+    const { low, high } = this;
+    if (high !== 0 || low < 8) throw new WireError("proto: illegal tag");
+    return low;
   }
 
   /** The low 32 bits of a varint, as unsigned. */
