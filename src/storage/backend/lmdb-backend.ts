@@ -33,7 +33,7 @@ import {
   syncParent,
 } from "./lmdb-files.js";
 import { LmdbView, type PinnedTree } from "./lmdb-view.js";
-import { PendingWrites } from "./pending-writes.js";
+import { isDeletedIn, PendingWrites } from "./pending-writes.js";
 import { FLAG_LONG_KEY, FLAG_TOMBSTONE, revisionMain, revisionSub, storedContent } from "./record.js";
 import { RecordCache } from "./record-cache.js";
 import { WorkerHost, workerFile } from "./worker-host.js";
@@ -370,7 +370,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
       const main = revisionMain(key, keyStart);
       const sub = revisionSub(key, keyStart, keyEnd - keyStart);
       if (main > end.main || (main === end.main && sub >= end.sub)) return false;
-      if (deleting.length > 0 && deleting.some((batch) => batch.deleted.has(main, sub))) return true;
+      if (isDeletedIn(deleting, main, sub)) return true;
       const isTombstone = (value[valueStart] & FLAG_TOMBSTONE) !== 0;
       goOn = visit(main, sub, isTombstone, value, valueStart + 1, valueEnd - 4) !== false;
       return goOn;

@@ -97,9 +97,14 @@ export class PendingWrites {
         if (!batch.isLiveAt(i)) continue;
         const main = batch.mainAt(i);
         const sub = batch.subAt(i);
-        if (later.some((other) => other.deleted.has(main, sub))) continue;
+        if (isDeletedIn(later, main, sub)) continue;
         if (visit(main, sub, batch.isTombstoneAt(i), batch.valueAt(i)) === false) return;
       }
     }
   }
+}
+
+export function isDeletedIn(batches: readonly WriteBatch[], main: number, sub: number): boolean {
+  for (let b = 0; b < batches.length; b++) if (batches[b].deleted.has(main, sub)) return true;
+  return false;
 }
