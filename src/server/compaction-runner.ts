@@ -1,5 +1,9 @@
-// Carries out compactions that the log has decided: in batches with pauses between them, so that requests go on. Each
-// member deletes at its own pace; only the decision is replicated.
+// Carries out compactions that the log has decided. Each member deletes at its own pace; only the decision is replicated.
+//
+// The pace is that of one batch for every sleep interval, as long as nobody notices. It is kept in slices as small as a timer
+// allows, not in whole batches: a request passes through several turns of the event loop, and would meet a slice of the
+// same batch in each. How much fits into a slice is learned from the last ones, since a record costs ten times as much while
+// the code is cold, or its page is not in memory. (bench: puts during compaction, scale section of `npm run bench`)
 
 import type { Timer } from "#base";
 import { CompactionProgress } from "#mvcc";
@@ -7,8 +11,17 @@ import type { ServerConfig } from "./config.js";
 import { exponentialBounds, Histogram } from "./histogram.js";
 import type { Member } from "./member.js";
 
-/** Looked at in one slice of the event loop; a batch is made of as many slices as it needs. */
-const SLICE = 200;
+/** The shortest rest between two slices. */
+const REST_MS_MIN = 1;
+/** What a slice may take, and how much more after a longer rest: a busy loop leaves milliseconds between two. */
+const SLICE_MS = 0.5;
+const SLICE_SHARE = 0.1;
+/** A slice makes some progress whatever a record costs. */
+const SLICE_MIN = 16;
+/** Looked at in one slice when there is to be no rest. */
+const RESTLESS_SLICE = 200;
+/** What a record is taken to cost before the first. */
+const COLD_MS = 0.02;
 
 export class CompactionRunner {
   private readonly member: Member;
@@ -18,9 +31,11 @@ export class CompactionRunner {
   private running = false;
   private stopped = false;
   private began = 0;
+  private sliceEndedAt = 0;
+  /** Of a key or record in the last slices. */
+  private costMs = COLD_MS;
   /** Unix seconds; 0 before the first. */
   lastFinishedAt = 0;
-  private batchLeft = 0;
   /** Waiting for a physical compaction: callbacks by revision. */
   private waiting: { readonly revision: number; readonly callback: () => void }[] = [];
   readonly pauses = new Histogram(exponentialBounds(1, 2, 13));
@@ -59,7 +74,7 @@ export class CompactionRunner {
     if (this.running || this.stopped) return;
     this.running = true;
     this.began = this.member.clock.now();
-    this.batchLeft = this.batch;
+    this.sliceEndedAt = this.began;
     this.member.clock.setNext(this.runSlice);
   }
 
@@ -67,30 +82,38 @@ export class CompactionRunner {
     if (this.stopped) return;
     const { clock, store } = this.member;
     const began = clock.now();
-    const budget = Math.min(SLICE, this.batchLeft);
+    const budget = this.budget(began - this.sliceEndedAt);
     const progress = store.compactionStep(budget);
-    this.pauses.observe(clock.now() - began);
-    this.batchLeft -= budget;
-    switch (progress) {
-      case CompactionProgress.Idle:
-        this.running = false;
-        return;
-      case CompactionProgress.Finished:
-        this.finished();
-        this.batchLeft = this.batch;
-        clock.setNext(this.runSlice);
-        return;
-      case CompactionProgress.Waiting:
-        return this.pause();
-      default:
-        if (this.batchLeft > 0) clock.setNext(this.runSlice);
-        else this.pause();
+    this.sliceEndedAt = clock.now();
+    const took = this.sliceEndedAt - began;
+    this.pauses.observe(took);
+    this.learn(took / budget);
+    if (progress === CompactionProgress.Idle) {
+      this.running = false;
+      return;
     }
+    if (progress === CompactionProgress.Finished) this.finished();
+    this.rest(progress === CompactionProgress.Waiting);
   }
 
-  private pause(): void {
-    this.batchLeft = this.batch;
-    this.timer = this.member.clock.setTimer(this.pauseMs, this.runSlice);
+  /** Keys or records for a slice after so much rest. */
+  private budget(restedMs: number): number {
+    if (this.pauseMs === 0) return Math.min(RESTLESS_SLICE, this.batch);
+    const due = (this.batch * restedMs) / this.pauseMs;
+    const unnoticed = Math.max((SLICE_MS + SLICE_SHARE * restedMs) / this.costMs, SLICE_MIN);
+    return Math.max(Math.floor(Math.min(due, unnoticed, this.batch)), 1);
+  }
+
+  /** Dearer at once, cheaper bit by bit. */
+  private learn(costMs: number): void {
+    this.costMs = costMs > this.costMs ? costMs : (3 * this.costMs + costMs) / 4;
+  }
+
+  private rest(isWaiting: boolean): void {
+    const { clock } = this.member;
+    if (this.pauseMs === 0 && !isWaiting) return clock.setNext(this.runSlice);
+    const ms = isWaiting ? this.pauseMs : this.pauseMs / this.batch;
+    this.timer = clock.setTimer(Math.max(ms, REST_MS_MIN), this.runSlice);
   }
 
   private finished(): void {

@@ -18,7 +18,7 @@ import type { TreeHandle } from "./view-worker.js";
 import { OP_HEADER, OP_PUT, WriteBatch } from "./write-batch.js";
 
 /** One transaction of the copy, and what it syncs at a time: a sync of the log that comes meanwhile waits for no more. */
-const LOG_BYTES = 1 << 20;
+const LOG_BYTES = 256 << 10;
 /** A piece is followed by a rest so many times as long as it took. */
 const REST_FACTOR = 2;
 const REVISIONS_END = Uint8Array.of(REVISION_PREFIX + 1);
