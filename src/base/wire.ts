@@ -45,6 +45,11 @@ export class WireReader {
       if (buf[pos] < 8) throw new WireError("proto: illegal tag 0");
       return buf[pos];
     }
+    // Fields 16 to 2047 have two bytes: those of every log entry among them.
+    if (pos + 1 < this.end && buf[pos + 1] < 0x80 && buf[pos + 1] > 0) {
+      this.pos = pos + 2;
+      return (buf[pos] & 0x7f) | (buf[pos + 1] << 7);
+    }
     this.varint64();
     const { low, high } = this;
     if (high !== 0 || low < 8) throw new WireError("proto: illegal tag");
