@@ -109,6 +109,16 @@ export class Http2Client {
     });
   }
 
+  /** Reads the answers of a server stream to their end. @param {(length: number) => void} onLength */
+  drain(path, message, onLength = () => {}) {
+    return new Promise((resolve, reject) => {
+      this.call(path, message, {
+        onMessage: (_, start, end) => onLength(end - start),
+        onEnd: (error) => (error === undefined ? resolve() : reject(error)),
+      });
+    });
+  }
+
   /** Opens a stream that takes messages until its `send` is told that one is the last. */
   open(path, observer) {
     const stream = new Stream(this, this.nextId, path, observer);
