@@ -1,7 +1,7 @@
 // Commits the backend: every interval, or earlier when many operations are pending.
 //
-// Unless the interval was chosen, a commit of hardly anything waits some intervals for more. Each commit syncs a file, and
-// the log's syncs, which clients wait for, stand behind it in the disk's queue; the log has everything that is not
+// Unless the interval was chosen, a commit of less than is worth a sync waits some intervals for more. Each commit syncs a
+// file, and the log's syncs, which clients wait for, stand behind it in the disk's queue; the log has everything that is not
 // committed. Not when much of the quota is used: it looks at a size that only commits move.
 //
 // Applied index and term are written at the start of every commit, whoever asked for it, so that they are always in the
