@@ -25,7 +25,7 @@ import { LmdbDatabase } from "./lmdb-database.js";
 import { Defragmentation, type DefragmentationOwner } from "./lmdb-defragmentation.js";
 import type { LmdbOptions } from "./lmdb-environment.js";
 import {
-  checkHead,
+  checkBeforeMapping,
   importTemporary,
   isAbsent,
   putInPlace,
@@ -94,7 +94,7 @@ export class LmdbBackend implements StorageBackend, DefragmentationOwner {
       await putInPlace(path);
     }
     const isNew = isAbsent(path);
-    if (!isNew) checkHead(path);
+    if (!isNew) checkBeforeMapping(path);
     const backend = new LmdbBackend({ path, unsafeNoFsync: options.unsafeNoFsync === true });
     if (isNew) syncParent(path);
     backend.findRightEdge();

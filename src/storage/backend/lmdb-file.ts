@@ -107,12 +107,18 @@ export class LmdbFile {
     const first = this.parseMeta(metas, 0);
     const second = this.parseMeta(metas, 1);
     const tree = first.transaction > second.transaction ? first : second;
-    if (tree.pages * this.pageSize > this.size()) {
-      this.damaged("the file is shorter than its content", { pages: tree.pages, bytes: this.size() });
-    }
     const depth = Math.max(tree.depth, tree.free?.depth ?? 0);
     if (depth > DEPTH_MAX) this.damaged("impossible depth of a tree", { depth });
     return tree;
+  }
+
+  /**
+   * Refuses a file that was cut. It may well be shorter than the pages that lmdb counts: one that a transaction took at the
+   * end and gave back is never written. Whether a page in use is missing only a pass over all of them can tell.
+   */
+  checkLength(): void {
+    const tree = this.readTree();
+    if (tree.pages * this.pageSize > this.size()) this.walk(tree, undefined, undefined, () => true);
   }
 
   /**

@@ -19,11 +19,11 @@ export function isAbsent(path: string): boolean {
   return !existsSync(path) || statSync(path).size === 0;
 }
 
-/** Refuses a file that lmdb would map although it is cut or no database. */
-export function checkHead(path: string): void {
+/** Refuses a file that lmdb would map although it is cut or no database: reading behind its end would kill the process. */
+export function checkBeforeMapping(path: string): void {
   const file = new LmdbFile(path);
   try {
-    file.readTree();
+    file.checkLength();
   } finally {
     file.close();
   }
