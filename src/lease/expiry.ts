@@ -20,7 +20,7 @@ export class Expiry {
   /** Leases found expired since start. */
   expiredTotal = 0;
 
-  /** @param retryMs how long a proposed revocation may take before it is proposed again */
+  /** @param retryMs how long a proposed revocation that nothing is heard of may take before it is proposed again */
   constructor(retryMs: number) {
     this.retryMs = retryMs;
   }
@@ -70,6 +70,12 @@ export class Expiry {
       ids.push(lease.id);
     }
     return ids;
+  }
+
+  /** The revocation proposed for the lease was refused: it may be proposed again after a pass, when the reason, a leadership
+   *  that is being handed over, may be gone. */
+  refused(lease: Lease, nowMs: number): void {
+    if (this.inFlight.has(lease)) this.inFlight.set(lease, nowMs + EXPIRY_PASS_MS);
   }
 
   private pass(nowMs: number): void {

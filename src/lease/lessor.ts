@@ -222,6 +222,12 @@ export class Lessor {
     return this.isPrimary ? this.expiry.take(nowMs, limit) : [];
   }
 
+  /** A revocation that `expired` asked for was refused; it is asked for again soon. */
+  revocationRefused(id: LeaseId, nowMs: number): void {
+    const lease = this.leases.get(id);
+    if (lease !== undefined) this.expiry.refused(lease, nowMs);
+  }
+
   /** The earliest moment at which `expired` may return something, FOREVER when there is none. */
   get nextExpiryMs(): number {
     return this.isPrimary ? this.expiry.nextMs : FOREVER;

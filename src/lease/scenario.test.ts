@@ -27,6 +27,7 @@ class Session {
     "expired-count": () => `${this.lessor.expired(this.nowMs).length}`,
     checkpoints: () => this.checkpoints(),
     restart: () => this.restart(),
+    refused: ([id]) => this.refused(BigInt(id)),
     describe: () => this.lessor.describe(this.nowMs),
     records: () => this.backend.dump(),
     "drain-rate": ([seconds]) => this.drainRate(Number(seconds)),
@@ -100,6 +101,11 @@ class Session {
   private expired(limit: number | undefined): string {
     const ids = this.lessor.expired(this.nowMs, limit);
     return ids.length === 0 ? "none" : ids.join(" ");
+  }
+
+  private refused(id: bigint): string {
+    this.lessor.revocationRefused(id, this.nowMs);
+    return "";
   }
 
   private checkpoints(): string {

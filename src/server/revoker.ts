@@ -65,6 +65,7 @@ export class Revoker {
   /** The lessor lists the lease again after a while; trying the next one at once would only meet the same refusal. */
   onFailed(id: LeaseId, error: RpcError): void {
     this.inFlight--;
+    this.lessor.revocationRefused(id, this.clock.now());
     this.logger.warn("failed to revoke lease", { "lease-id": id, error: error.message });
   }
 }
