@@ -84,7 +84,7 @@ class Run {
     this.#operations.revision = Math.max(this.#operations.revision, left.revision);
     if (operation.method === "KV.Compact" && !left.line.startsWith("error")) {
       const revision = /revision: (\d+)/.exec(printRequest(operation, this.#names));
-      this.#operations.compacted = Number(revision?.[1] ?? 0); // a revision of 0 is not printed
+      this.#operations.compacted = Number(revision![1]);
     }
   }
 
