@@ -2,7 +2,7 @@
 //
 // Unless the interval was chosen, a commit of less than is worth a sync waits some intervals for more. Each commit syncs a
 // file, and the log's syncs, which clients wait for, stand behind it in the disk's queue; the log has everything that is not
-// committed. Not when much of the quota is used: it looks at a size that only commits move.
+// committed. Not when much of the quota would be used: it looks at a size that only commits move.
 //
 // Applied index and term are written at the start of every commit, whoever asked for it, so that they are always in the
 // same transaction as the effects up to them: after a crash the log is replayed from exactly there, and nothing is applied
@@ -11,12 +11,7 @@
 import type { Clock, Timer } from "#base";
 import type { StorageBackend } from "#storage";
 import type { Histogram } from "./histogram.js";
-import {
-  COMMIT_INTERVAL_MS,
-  COMMIT_INTERVALS_MAX,
-  COMMIT_WORTHWHILE_BYTES,
-  COMMIT_WORTHWHILE_OPS,
-} from "./limits.js";
+import { COMMIT_INTERVAL_MS, COMMIT_INTERVALS_MAX, COMMIT_WORTHWHILE_BYTES } from "./limits.js";
 import { mutations } from "./mutations.js";
 import type { Quota } from "./quota.js";
 
@@ -140,10 +135,10 @@ export class Committer {
   }
 
   private mayWait(): boolean {
-    if (this.isIntervalChosen || this.intervalsWaited >= COMMIT_INTERVALS_MAX || this.quota.isHalfUsed)
-      return false;
+    if (this.isIntervalChosen || this.intervalsWaited >= COMMIT_INTERVALS_MAX) return false;
     const { pendingWrites, pendingBytes } = this.backend;
-    return pendingWrites < COMMIT_WORTHWHILE_OPS && pendingBytes < COMMIT_WORTHWHILE_BYTES;
+    if (this.quota.isHalfUsedWith(pendingBytes)) return false;
+    return pendingWrites < this.pendingMax && pendingBytes < COMMIT_WORTHWHILE_BYTES;
   }
 
   private commitInBackground(): void {

@@ -36,8 +36,7 @@ export const PROPOSAL_BATCH_BYTES_MAX = 8 * 1024 * 1024;
 export const QUICK_SYNC_MS = 1;
 /** Time between two commits of the backend, unless configured. */
 export const COMMIT_INTERVAL_MS = 100;
-/** With less than this pending, a commit waits for more, up to so many intervals. */
-export const COMMIT_WORTHWHILE_OPS = 10_000;
+/** With less than this pending, and fewer operations than start a commit, one waits for more, up to so many intervals. */
 export const COMMIT_WORTHWHILE_BYTES = 2 * 1024 * 1024;
 export const COMMIT_INTERVALS_MAX = 10;
 /** Backend operations that may await their commit before proposals are refused. */

@@ -20,9 +20,9 @@ export class Quota {
     return Number.isFinite(this.bytes) ? this.bytes : 0;
   }
 
-  /** Whether at least half of the quota is on disk. */
-  get isHalfUsed(): boolean {
-    return this.sizeOnDisk() * 2 >= this.bytes;
+  /** Whether what is on disk and `pendingBytes` that are to come make at least half of the quota. */
+  isHalfUsedWith(pendingBytes: number): boolean {
+    return (this.sizeOnDisk() + pendingBytes) * 2 >= this.bytes;
   }
 
   /** Whether a write of this estimated cost would pass the quota. */
