@@ -2,7 +2,7 @@
 
 import { assert } from "#base";
 import { type LmdbEnvironment, type ValueBuffer, valueHandle } from "./lmdb-environment.js";
-import { writeSum } from "./record.js";
+import { REVISION_PREFIX, writeSum } from "./record.js";
 import { OP_DELETE, OP_HEADER, OP_PUT } from "./write-batch.js";
 
 /** A part of an operation log. */
@@ -42,7 +42,8 @@ export class BatchReplay {
         writeSum(local, keyStart, end - 4);
         local.start = valueStart;
         local.end = end;
-        environment.put(key, value);
+        if (key[0] === REVISION_PREFIX) environment.append(key, value);
+        else environment.put(key, value);
       } else {
         assert(kind === OP_DELETE, "unknown operation in the write log");
         environment.remove(key);
@@ -57,7 +58,8 @@ export class BatchReplay {
       key = Buffer.allocUnsafeSlow(length);
       this.keys.set(length, key);
     }
-    this.local.copy(key, 0, start, start + length);
+    // Keys are short: a loop costs less than a call of `copy`.
+    for (let i = 0; i < length; i++) key[i] = this.local[start + i];
     return key;
   }
 }
