@@ -1,11 +1,13 @@
 // The driver: the one loop that turns raft's effects into I/O. Everything proposed in one turn of the event loop becomes
 // one raft append, one log write and one sync; committed entries are then applied in the same turn where that is
-// possible (a single voter on a quick disk), and replies leave together.
+// possible (a single voter on a quick disk), and replies leave together. Large batches overlap: while one is synced on a
+// thread, the one before it is applied (bench: put 1000 in flight).
 //
 // Order within a turn, which is what durability rests on:
 //   1. messages that need not wait for the disk (a leader's appends) leave,
 //   2. entries and hard state are written and synced,
-//   3. messages that promise persistence leave, committed entries are applied,
+//   3. messages that promise persistence leave, committed entries are applied; those that were durable before the write
+//      began need not wait for it,
 //   4. raft is told (advance), which may commit more: the loop goes round once more.
 //
 // A failed write or sync, or any broken invariant, ends the member: `fatal` is called once and nothing is acknowledged
@@ -23,7 +25,7 @@ import {
   type Snapshot,
 } from "#proto";
 import { type MemoryLogStorage, type RawNode, type Ready, StepResult } from "#raft";
-import { PROPOSAL_BATCH_BYTES_MAX } from "./limits.js";
+import { PROPOSAL_BATCH_BYTES_MAX, SYNC_BESIDE_ENTRIES } from "./limits.js";
 import { mutations } from "./mutations.js";
 import { SyncPolicy } from "./sync-policy.js";
 
@@ -37,7 +39,8 @@ export interface LogWriter {
   /** Whether `saveSync` may be called now. */
   readonly canSaveSync: boolean;
   saveSync(hardState: HardState | undefined, entries: readonly Entry[]): void;
-  save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void>;
+  /** @param writeHere whether the bytes may be handed to the system on the calling thread; the sync gets one of its own */
+  save(hardState: HardState | undefined, entries: readonly Entry[], writeHere: boolean): Promise<void>;
 }
 
 /** What the member does with raft's output. All methods are called from the loop, in log order. */
@@ -257,43 +260,57 @@ export class RaftDriver {
   private handle(ready: Ready): void {
     this.sendAll(ready.messages);
     if (ready.snapshot !== undefined) {
-      this.waitFor(this.persistSnapshot(ready, ready.snapshot), ready);
+      this.waitFor(this.persistSnapshot(ready, ready.snapshot), ready, false);
       return;
     }
     if (ready.entries.length > 0 || ready.hardState !== undefined) {
       if (mutations.acknowledgeBeforeSync) {
-        this.log.save(ready.hardState, ready.entries).catch((error: unknown) => this.fail(error));
-        return this.finish(ready);
+        this.log.save(ready.hardState, ready.entries, false).catch((error: unknown) => this.fail(error));
+        return this.finish(ready, false);
       }
-      if (!this.syncPolicy.onMainThread || !this.log.canSaveSync) {
-        if (ready.mustSync) this.syncPolicy.observeThread();
-        this.waitFor(this.log.save(ready.hardState, ready.entries), ready);
-        return;
+      const { isQuick } = this.syncPolicy;
+      if (!isQuick || ready.entries.length > SYNC_BESIDE_ENTRIES || !this.log.canSaveSync) {
+        if (ready.mustSync && !isQuick) this.syncPolicy.observeThread();
+        return this.saveBeside(ready, isQuick);
       }
       const began = this.clock.now();
       this.log.saveSync(ready.hardState, ready.entries);
       if (ready.mustSync) this.syncPolicy.observe(this.clock.now() - began);
     }
-    this.finish(ready);
+    this.finish(ready, false);
   }
 
   private async persistSnapshot(ready: Ready, snapshot: Snapshot): Promise<void> {
     // The log vouches for the snapshot only once a commit index beside it says so: both are durable before the backend
     // is replaced, so that a crash in between finds either the old state whole or the new one announced.
     await this.machine.announceSnapshot(snapshot, ready.hardState);
-    if (ready.entries.length > 0) await this.log.save(undefined, ready.entries);
+    if (ready.entries.length > 0) await this.log.save(undefined, ready.entries, false);
     await this.machine.installSnapshot(snapshot);
     this.storage.applySnapshot(snapshot);
   }
 
-  private waitFor(work: Promise<void>, ready: Ready): void {
+  /** Writes and syncs on another thread and applies meanwhile what need not wait for that. */
+  private saveBeside(ready: Ready, writeHere: boolean): void {
+    const appliesNow = this.isAppliable(ready);
+    this.waitFor(this.log.save(ready.hardState, ready.entries, writeHere), ready, appliesNow);
+    if (appliesNow) this.machine.applyCommitted(ready.committedEntries);
+  }
+
+  /** Whether all its committed entries were durable before it, and nothing else in it has to come before them. */
+  private isAppliable({ committedEntries, entries, softState }: Ready): boolean {
+    if (committedEntries.length === 0 || softState !== undefined) return false;
+    const last = committedEntries[committedEntries.length - 1].index;
+    return last <= this.storage.lastIndex() && (entries.length === 0 || entries[0].index > last);
+  }
+
+  private waitFor(work: Promise<void>, ready: Ready, isApplied: boolean): void {
     this.busy = true;
     work.then(
       () => {
         this.busy = false;
         if (this.stopped) return;
         this.guard(() => {
-          this.finish(ready);
+          this.finish(ready, isApplied);
           this.run();
         });
       },
@@ -301,13 +318,18 @@ export class RaftDriver {
     );
   }
 
-  /** Everything in `ready` is durable. */
-  private finish(ready: Ready): void {
+  /**
+   * Everything in `ready` is durable.
+   * @param isApplied its committed entries have had their effect
+   */
+  private finish(ready: Ready, isApplied: boolean): void {
     if (ready.hardState !== undefined) this.storage.setHardState(ready.hardState);
     this.storage.append(ready.entries);
     this.sendAll(ready.messagesAfterPersist);
     if (ready.softState !== undefined) this.machine.onLeadership();
-    if (ready.committedEntries.length > 0) this.machine.applyCommitted(ready.committedEntries);
+    if (!isApplied && ready.committedEntries.length > 0) {
+      this.machine.applyCommitted(ready.committedEntries);
+    }
     for (const read of ready.readStates) {
       const context = read.context;
       if (context.length !== 8) continue;

@@ -34,6 +34,8 @@ export const PURGE_INTERVAL_MS = 30_000;
 export const PROPOSAL_BATCH_BYTES_MAX = 8 * 1024 * 1024;
 /** Log writes run on the main thread while their recent average stays below this; a slower disk gets a thread. */
 export const QUICK_SYNC_MS = 1;
+/** A batch of more entries is synced on a thread even on a quick disk: meanwhile the one before it is applied. */
+export const SYNC_BESIDE_ENTRIES = 128;
 /** Time between two commits of the backend, unless configured. */
 export const COMMIT_INTERVAL_MS = 100;
 /** With less than this pending, and fewer operations than start a commit, one waits for more, up to so many intervals. */

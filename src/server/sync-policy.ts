@@ -1,6 +1,7 @@
 // Where a log write runs. On a quick disk a write plus datasync takes about as long as handing it to a thread and back,
 // so it is done on the main thread: less latency and less processor for one client, and requests that arrive meanwhile
-// simply form the next batch. On a slow disk that would stall heartbeats and reads, so the write gets a thread.
+// simply form the next batch. On a slow disk that would stall heartbeats and reads, so the write gets a thread. (So does a
+// large batch on any disk, since there is enough to do meanwhile: driver.ts.)
 //
 // The choice follows a moving average of what syncs on the main thread took. Only those tell the disk's speed: a sync on
 // a thread is timed with the hand-over and with whatever the loop was busy with when it ended. So after some syncs on a
@@ -22,8 +23,8 @@ export class SyncPolicy {
     this.allowed = allowed;
   }
 
-  /** Whether the next log write should run on the main thread. */
-  get onMainThread(): boolean {
+  /** Whether the main thread may wait for the next log write. */
+  get isQuick(): boolean {
     return this.allowed && (this.averageMs < QUICK_SYNC_MS || this.onThread >= RETRY_AFTER);
   }
 
@@ -33,7 +34,7 @@ export class SyncPolicy {
     this.averageMs += (tookMs - this.averageMs) * GAIN;
   }
 
-  /** A write and sync ran on a thread. */
+  /** A write and sync ran on a thread because the disk is slow. */
   observeThread(): void {
     this.onThread++;
     // The trial that follows counts for itself, not for what made the thread necessary.
@@ -41,6 +42,6 @@ export class SyncPolicy {
   }
 
   describe(): string {
-    return `sync average=${this.averageMs.toFixed(3)}ms on ${this.onMainThread ? "main thread" : "a thread"}`;
+    return `sync average=${this.averageMs.toFixed(3)}ms on ${this.isQuick ? "main thread" : "a thread"}`;
   }
 }

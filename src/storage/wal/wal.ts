@@ -9,7 +9,8 @@
 //
 // Saves queue; one writer takes all that wait, encodes them into one buffer, writes once and syncs once. `saveSync` does
 // the same on the calling thread, for a disk so quick that going through the thread pool would cost more; it is
-// there only while nothing is under way (`canSaveSync`). The change to the next segment happens behind the save that
+// there only while nothing is under way (`canSaveSync`). A save may also write on the calling thread and leave only the
+// sync to another, which spares one change of threads. The change to the next segment happens behind the save that
 // filled the current one, and nobody waits for it unless there is more to save meanwhile.
 //
 // A state that differs in nothing but the commit index needs no sync (raft finds the commit index again), so it is not
@@ -34,6 +35,8 @@ import {
 
 /** A sync that takes longer is worth a line in the log. */
 const SLOW_SYNC_MS = 1000;
+/** Copying more than this into the page cache takes longer than a change of threads. */
+const WRITE_HERE_BYTES_MAX = 256 * 1024;
 
 /** One call of `save` in the queue. */
 class Job {
@@ -41,6 +44,7 @@ class Job {
     readonly state: HardState | undefined,
     readonly entries: readonly Entry[],
     readonly snapshot: WalSnapshot | undefined,
+    readonly writeHere: boolean,
     readonly resolve: () => void,
     readonly reject: (error: unknown) => void,
   ) {}
@@ -151,9 +155,10 @@ export class Wal {
   /**
    * Appends the entries and the state. Fulfilled when they are durable, as far as they must be. Neither the array nor the
    * entries may change before that.
+   * @param writeHere whether the bytes may be handed to the system on the calling thread, unless they are many
    */
-  save(state: HardState | undefined, entries: readonly Entry[]): Promise<void> {
-    return this.enqueue(state, entries, undefined);
+  save(state: HardState | undefined, entries: readonly Entry[], writeHere = false): Promise<void> {
+    return this.enqueue(state, entries, undefined, writeHere);
   }
 
   /**
@@ -161,7 +166,7 @@ export class Wal {
    * @param state the state that goes with a snapshot beyond the end of the log: without it the record would not count
    */
   saveSnapshot(snapshot: WalSnapshot, state?: HardState): Promise<void> {
-    return this.enqueue(state, NO_ENTRIES, snapshot);
+    return this.enqueue(state, NO_ENTRIES, snapshot, false);
   }
 
   /** As `save`, but done when it returns. Only while `canSaveSync`. Throws Panic when the disk fails. */
@@ -241,10 +246,11 @@ export class Wal {
     state: HardState | undefined,
     entries: readonly Entry[],
     snapshot: WalSnapshot | undefined,
+    writeHere: boolean,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       this.checkUsable();
-      this.jobs.push(new Job(state, entries, snapshot, resolve, reject));
+      this.jobs.push(new Job(state, entries, snapshot, writeHere, resolve, reject));
       if (!this.isWorking) this.startWork();
     });
   }
@@ -264,8 +270,12 @@ export class Wal {
         if (batch.length === 0) break;
         this.encoder.out.reset();
         let mustSync = false;
-        for (const job of batch) mustSync = this.encodeJob(job) || mustSync;
-        if (mustSync) await this.flush();
+        let writeHere = true;
+        for (const job of batch) {
+          mustSync = this.encodeJob(job) || mustSync;
+          writeHere &&= job.writeHere;
+        }
+        if (mustSync) await this.flush(writeHere);
         for (const job of batch) job.resolve();
         batch.length = 0;
       }
@@ -324,9 +334,11 @@ export class Wal {
     this.stateIsUnwritten = false;
   }
 
-  private async flush(): Promise<void> {
+  private async flush(writeHere = false): Promise<void> {
     const start = this.now();
-    await this.file.write(this.offset, this.encoder.out.view());
+    const bytes = this.encoder.out.view();
+    if (writeHere && bytes.length <= WRITE_HERE_BYTES_MAX) this.file.writeSync(this.offset, bytes);
+    else await this.file.write(this.offset, bytes);
     this.onWrite?.((this.now() - start) / 1000);
     this.advance();
     await this.sync();
