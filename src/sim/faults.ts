@@ -2,6 +2,8 @@
 // while, and several may hold at once. `stop` ends them all and has every machine started again.
 
 import type { SeededRandom } from "#base";
+import { EntryType } from "#proto";
+import type { RunningMember } from "#server";
 import { AimedFaults } from "./aimed-faults.js";
 import type { SimCluster } from "./cluster.js";
 import { EventKind } from "./event-queue.js";
@@ -11,6 +13,8 @@ import type { Operator } from "./operator.js";
 import { around, type FaultKind, type Plan, pick } from "./plan.js";
 import type { Recorder } from "./recorder.js";
 import type { World } from "./world.js";
+
+type Driver = RunningMember["member"]["driver"];
 
 const HOUR_MS = 3_600_000;
 const STARVE_MS_MAX = 12_000;
@@ -159,9 +163,11 @@ export class Faults {
     return `m${host.place} for ${Math.round(ms)} ms`;
   }
 
+  /** Not while the voters change: a quorum of the old ones or of the new ones may need just the one that is picked. */
   private holdOneDown(): void {
-    const leader = this.cluster.leader?.running?.member.driver.node;
-    const voters = leader?.confState().voters ?? [];
+    const driver = this.cluster.leader?.running?.member.driver;
+    if (driver === undefined || isChanging(driver)) return;
+    const { voters } = driver.node.confState();
     if (voters.length < 3) return;
     const host = this.cluster.byId(pick(this.random, voters));
     if (host === undefined) return;
@@ -317,4 +323,13 @@ export class Faults {
       if (!this.isStopped) run();
     });
   }
+}
+
+/** Whether the configuration is joint, or may become another one by what a leader's log holds and has not applied. */
+function isChanging({ node, storage }: Driver): boolean {
+  const { configuration, applied, lastIndex } = node.status();
+  if (configuration.isJoint || storage.lastIndex() < lastIndex) return true;
+  if (applied === lastIndex) return false;
+  const unapplied = storage.entries(applied + 1, lastIndex + 1, Number.POSITIVE_INFINITY) ?? [];
+  return unapplied.some(({ type }) => type !== EntryType.Normal);
 }
