@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { SeededRandom, utf8, utf8Text } from "#base";
-import { ConfState, type Entry } from "#proto";
+import { ConfState, Entry, EntryType, type HardState, MessageType, RaftMessage, Snapshot } from "#proto";
 import { MemoryLogStorage, RawNode } from "#raft";
 import { ManualClock } from "#testing";
 import { type LogWriter, RaftDriver, type StateMachine } from "./driver.js";
@@ -84,9 +84,62 @@ async function leader() {
   return { clock, log, machine, errors, propose };
 }
 
+function message(type: MessageType): RaftMessage {
+  const m = new RaftMessage(type);
+  m.from = 2n;
+  m.to = 1n;
+  m.term = 2;
+  return m;
+}
+
 const LARGE = SYNC_BESIDE_ENTRIES + 1;
 
 describe("RaftDriver", () => {
+  it("does not say that entries behind a snapshot are committed before the log has them", async () => {
+    const storage = new MemoryLogStorage();
+    storage.setConfState(new ConfState([1n, 2n]));
+    const node = new RawNode({ id: 1n, storage, random: new SeededRandom(1) });
+    const written: string[] = [];
+    const note = (name: string, state: HardState | undefined, entries: readonly Entry[]) => {
+      written.push(`${name} commit=${state?.commit} entries=${entries.map(({ index }) => index)}`);
+      return Promise.resolve();
+    };
+    const machine = Object.assign(new Recorder(), {
+      announceSnapshot: ({ index }: Snapshot, state: HardState | undefined) =>
+        note(`snapshot ${index}`, state, []),
+      installSnapshot: () => Promise.resolve(),
+    });
+    const driver = new RaftDriver({
+      clock: new ManualClock(),
+      node,
+      storage,
+      log: {
+        canSaveSync: false,
+        saveSync: () => undefined,
+        save: (state, entries) => note("log", state, entries),
+      },
+      transport: { send: () => undefined },
+      machine,
+      tickMs: 100,
+      mainThreadSync: true,
+      fatal: (error) => expect.fail(String(error)),
+    });
+    const snap = message(MessageType.Snap);
+    snap.snapshot = new Snapshot(5, 2, new ConfState([1n, 2n]));
+    const append = message(MessageType.App);
+    append.index = 5;
+    append.logTerm = 2;
+    append.entries = [new Entry(2, 6, EntryType.Normal, utf8("six"))];
+    append.commit = 6;
+    driver.receive(snap);
+    driver.receive(append);
+    await turn();
+    await turn();
+    driver.stop();
+    expect(written.slice(0, 2)).toEqual(["snapshot 5 commit=5 entries=", "log commit=6 entries=6"]);
+    expect(machine.applied).toEqual(["six"]);
+  });
+
   it("writes and applies a small batch in one turn", async () => {
     const { log, machine, propose } = await leader();
     await propose(3, "a");

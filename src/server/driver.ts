@@ -18,7 +18,7 @@ import {
   type ConfChange,
   type ConfChangeV2,
   type Entry,
-  type HardState,
+  HardState,
   MessageType,
   NO_MEMBER,
   type RaftMessage,
@@ -282,9 +282,10 @@ export class RaftDriver {
 
   private async persistSnapshot(ready: Ready, snapshot: Snapshot): Promise<void> {
     // The log vouches for the snapshot only once a commit index beside it says so: both are durable before the backend
-    // is replaced, so that a crash in between finds either the old state whole or the new one announced.
-    await this.machine.announceSnapshot(snapshot, ready.hardState);
-    if (ready.entries.length > 0) await this.log.save(undefined, ready.entries, false);
+    // is replaced, so that a crash in between finds either the old state whole or the new one announced. Entries behind the
+    // snapshot may be committed already; the log must not say so before it has them.
+    await this.machine.announceSnapshot(snapshot, upTo(ready.hardState, snapshot.index));
+    if (ready.entries.length > 0) await this.log.save(ready.hardState, ready.entries, false);
     await this.machine.installSnapshot(snapshot);
     this.storage.applySnapshot(snapshot);
   }
@@ -363,4 +364,9 @@ export class RaftDriver {
 
 function isSnapshot(message: RaftMessage): boolean {
   return message.type === MessageType.Snap;
+}
+
+/** The state as it is when nothing behind `index` is known to be committed. */
+function upTo(state: HardState | undefined, index: number): HardState | undefined {
+  return state === undefined || state.commit <= index ? state : new HardState(state.term, state.vote, index);
 }
