@@ -31,11 +31,17 @@ export interface SessionOptions {
   absolute: boolean;
 }
 
+interface OpenStream {
+  readonly stream: ReadStream<unknown>;
+  readonly method: DescMethod;
+  readonly hasDeadline: boolean;
+}
+
 export class Session {
   readonly #client: TestClient;
   readonly #endpoint: string;
   readonly #names = new Names();
-  readonly #streams = new Map<string, { stream: ReadStream<unknown>; method: DescMethod }>();
+  readonly #streams = new Map<string, OpenStream>();
   readonly #output: string[] = [];
 
   private constructor(client: TestClient, endpoint: string) {
@@ -225,7 +231,8 @@ export class Session {
     const [methodName, withOptions] = cut(after);
     const method = findBidi(methodName);
     const options = withOptions.startsWith("with ") ? callOptions(parseValue(withOptions.slice(5))) : {};
-    this.#streams.set(name, { stream: this.#client.bidi(method, options), method });
+    const hasDeadline = options.timeoutMs !== undefined;
+    this.#streams.set(name, { stream: this.#client.bidi(method, options), method, hasDeadline });
   }
 
   /** `name {create request}`: on the watch stream of that name, opened when it is not. */
@@ -250,12 +257,15 @@ export class Session {
   /** `name [count] [milliseconds]` */
   async #receive(rest: string): Promise<void> {
     const [name, count, limit] = rest.split(" ");
-    const { stream, method } = this.#known(name);
+    const { stream, method, hasDeadline } = this.#known(name);
     for (let i = 0; i < Number(count ?? 1); i++) {
       const item = await stream.next(Number(limit ?? 5000));
       if (item === undefined) this.#output.push(`${name}: nothing`);
-      else if ("status" in item) this.#output.push(`${name}: end ${printFailure(item.status)}`);
-      else {
+      else if ("status" in item) {
+        this.#output.push(
+          `${name}: end ${printFailure(hasDeadline ? atDeadline(item.status) : item.status)}`,
+        );
+      } else {
         const message = item.message as ReturnType<typeof decode>;
         this.#output.push(`${name}: ${printMessage(method.output, message, this.#names)}`);
       }
@@ -325,6 +335,12 @@ export function printFailure({ code, message }: Failure): string {
   const name = camel(StatusNames[code] ?? String(code));
   if (DEADLINE.test(message)) return `${name} (whoever noticed it first)`;
   return `${name} ${quote(message.replace(UNMARSHAL, "$1: ..."))}`;
+}
+
+/** A server whose own deadline passes first may reset the stream; grpc-js then says that the call was cancelled. */
+function atDeadline(status: Failure): Failure {
+  const isReset = status.message === "Call cancelled";
+  return isReset ? { code: StatusNames.DEADLINE_EXCEEDED, message: "context deadline exceeded" } : status;
 }
 
 /** In the words of grpc-js, or of the server when it was quicker. */

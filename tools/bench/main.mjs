@@ -142,11 +142,13 @@ async function main() {
     ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : []),
   ].join(" ");
   const report = new Report({ command, sizes: given.sizes, versions: { ours: "", other: "" } });
+  // Asked once: the figures that are written into a document on the way are not what is measured.
+  const measured = commit(root);
   for (const section of given.sections) {
     // Each section starts on fresh members, so that none measures what another has left behind.
     for (const endpoint of pair.both) await endpoint.create(join(folder, section), ports);
     report.about.versions = {
-      ours: `etcd-ts ${commit(root)}, etcd ${await pair.ours.version()}`,
+      ours: `etcd-ts ${measured}, etcd ${await pair.ours.version()}`,
       other: `etcd ${await pair.other.version()}`,
     };
     await SECTIONS[section](pair, report, given.sizes);
