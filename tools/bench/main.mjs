@@ -8,6 +8,7 @@ import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { calmDisk } from "./disk.mjs";
 import { Endpoint, Pair, Ports } from "./endpoints.mjs";
 import { measureLoad } from "./load.mjs";
 import { commit, Report } from "./report.mjs";
@@ -40,7 +41,7 @@ const FULL = {
   quietMs: 10_000,
   settleMs: 10_000,
   maintenanceRounds: 3,
-  watchRounds: 3,
+  watchRounds: 5,
   watchersShare: 1,
   sharedPuts: 4000,
   distinctPuts: 200_000,
@@ -151,6 +152,7 @@ async function main() {
       ours: `etcd-ts ${measured}, etcd ${await pair.ours.version()}`,
       other: `etcd ${await pair.other.version()}`,
     };
+    console.log(`\n(${await calmDisk(folder)})`);
     await SECTIONS[section](pair, report, given.sizes);
     for (const endpoint of pair.both) {
       await endpoint.stop();
