@@ -1,10 +1,16 @@
 // Every field of every request unset, out of its enum, negative and huge, and bytes that are no request: the member
 // answers, with what the reference answers where it has the method, and goes on. See extremes.ts for the requests.
 
-import { create, type DescMethod, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, isMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SeededRandom } from "#base";
-import { Cluster, KV, Lease, Maintenance } from "../../src/proto/gen/etcdserverpb/rpc_pb.js";
+import {
+  Cluster,
+  KV,
+  Lease,
+  Maintenance,
+  WatchResponseSchema,
+} from "../../src/proto/gen/etcdserverpb/rpc_pb.js";
 import { Health } from "../../src/proto/gen/grpc/health/v1/health_pb.js";
 import {
   findMethod,
@@ -160,28 +166,45 @@ class Side {
     const stream = this.client.streamBytes(methodPath(method));
     stream.send(bytes);
     if (method.methodKind === "server_streaming") stream.halfClose();
-    const lines: string[] = [];
+    const messages: Message[] = [];
+    let end = "";
     for (;;) {
-      const item = await stream.next(ENDING.test(name) ? END_MS : lines.length === 0 ? FIRST_MS : SILENCE_MS);
+      const item = await stream.next(
+        ENDING.test(name) ? END_MS : messages.length === 0 ? FIRST_MS : SILENCE_MS,
+      );
       if (item === undefined) break;
       if ("status" in item) {
-        lines.push(normal(`error ${item.status.code} ${item.status.message}`));
+        end = normal(`error ${item.status.code} ${item.status.message}`);
         break;
       }
-      if (!CONTENT_DIFFERS.test(name)) lines.push(this.#print(method, item.message));
+      if (!CONTENT_DIFFERS.test(name)) messages.push(fromBinary(method.output, item.message));
     }
     stream.cancel();
-    return lines.join("; ");
-  }
-
-  #print(method: DescMethod, bytes: Uint8Array): string {
-    return printMessage(method.output, fromBinary(method.output, bytes), this.names);
+    const said = joinHistory(messages).map((message) => printMessage(method.output, message, this.names));
+    return (end === "" ? said : [...said, end]).join("; ");
   }
 
   async destroy(): Promise<void> {
     this.client.close();
     await this.#member.destroy();
   }
+}
+
+/** Ours cuts history into responses by bytes too (docs/differences.md): neighbours of one watcher become one. */
+function joinHistory(messages: readonly Message[]): Message[] {
+  const joined: Message[] = [];
+  for (const message of messages) {
+    const last = joined.at(-1);
+    const continues =
+      isMessage(message, WatchResponseSchema) &&
+      isMessage(last, WatchResponseSchema) &&
+      message.watchId === last.watchId &&
+      message.events.length > 0 &&
+      last.events.length > 0;
+    if (continues) last.events.push(...message.events);
+    else joined.push(message);
+  }
+  return joined;
 }
 
 /** Without the protobuf library's own text, and without the numbers of ids that a server chose. */
