@@ -96,6 +96,17 @@ const NOT_FOR_REFERENCE: readonly { reason: string; method: RegExp; what: RegExp
   },
 ];
 
+/** Both refuse the request, each for another of its faults. */
+const OTHER_FAULT_FIRST: readonly { reason: string; method: RegExp; ours: RegExp; reference: RegExp }[] = [
+  {
+    reason:
+      "of several faults 3.7 names the first in order, 3.5 a put's before a range's (docs/differences.md)",
+    method: /^KV\.Txn$/,
+    ours: /^error 11 etcdserver: mvcc: required revision/,
+    reference: /^error 5 etcdserver: requested lease not found$/,
+  },
+];
+
 class Side {
   readonly name: TargetName;
   readonly #member: Target;
@@ -259,7 +270,11 @@ describe("bad input", () => {
     wanted: string | undefined,
   ): readonly string[] {
     if (wanted === undefined) return BROKEN.test(mine) ? [`${method} ${what}\n  ours: ${mine}`] : [];
-    return mine === wanted ? [] : [`${method} ${what}\n  ours:   ${mine}\n  wanted: ${wanted}`];
+    if (mine === wanted) return [];
+    const isKnown = OTHER_FAULT_FIRST.some(
+      (row) => row.method.test(method) && row.ours.test(mine) && row.reference.test(wanted),
+    );
+    return isKnown ? [] : [`${method} ${what}\n  ours:   ${mine}\n  wanted: ${wanted}`];
   }
 
   /** Who tells what the answer should be: the reference, or this member's own answer to an empty message. */
