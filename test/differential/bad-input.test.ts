@@ -201,7 +201,8 @@ class Side {
   }
 }
 
-/** Ours cuts history into responses by bytes too (docs/differences.md): neighbours of one watcher become one. */
+/** Ours cuts history into responses by bytes too (docs/differences.md): neighbours that differ in nothing but their events
+ *  become one. */
 function joinHistory(messages: readonly Message[]): Message[] {
   const joined: Message[] = [];
   for (const message of messages) {
@@ -210,6 +211,9 @@ function joinHistory(messages: readonly Message[]): Message[] {
       isMessage(message, WatchResponseSchema) &&
       isMessage(last, WatchResponseSchema) &&
       message.watchId === last.watchId &&
+      message.header?.revision === last.header?.revision &&
+      !message.fragment &&
+      !last.fragment &&
       message.events.length > 0 &&
       last.events.length > 0;
     if (continues) last.events.push(...message.events);
